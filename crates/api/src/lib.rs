@@ -1,0 +1,1 @@
+//! The AWS operations Trailbox answers itself.

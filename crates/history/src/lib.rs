@@ -1,0 +1,1 @@
+//! Event history: newest-first lookup over journal segments.

@@ -1,0 +1,1 @@
+//! Accounts, principals, sessions: who made a call.

@@ -1,0 +1,1 @@
+//! The journal: accept, make durable, read from a position.

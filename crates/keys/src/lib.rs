@@ -1,0 +1,1 @@
+//! Keys at rest: the master key and the data keys it wraps.

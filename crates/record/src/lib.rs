@@ -1,0 +1,1 @@
+//! The CloudTrail record: built from an exchange, parsed, redacted, sized.

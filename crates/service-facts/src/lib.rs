@@ -1,0 +1,1 @@
+//! The derived table of AWS services: routing and decoding of every protocol.

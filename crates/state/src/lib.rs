@@ -1,0 +1,1 @@
+//! Control-plane state in SQL: principals, keys, sessions, positions.

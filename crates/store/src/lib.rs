@@ -1,0 +1,1 @@
+//! An embedded S3 bucket store on local files.

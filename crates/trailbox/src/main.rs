@@ -1,0 +1,2 @@
+//! Trailbox.
+fn main() {}
