@@ -1,2 +1,57 @@
-//! Chores.
-fn main() {}
+//! Chores of the workspace: `cargo xtask <chore>`.
+//!
+//! `tidy` checks what no reviewer should have to check by eye, `ci` is the
+//! whole gate, `codegen` derives the service facts, `vectors` compares records
+//! with what AWS wrote, `shows` runs the long proof of an issue.
+
+// A command line talks on standard output.
+#![allow(clippy::print_stdout)]
+
+mod ci;
+mod run;
+mod shows;
+mod tidy;
+mod venv;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Chores of the Trailbox workspace")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Format, lints, floors, size ratchets, spelling, licences, generated files.
+    ///
+    /// Example: `cargo xtask tidy --update` rewrites the ratchet after files got smaller.
+    Tidy {
+        /// Rewrites `ratchet.toml` to the present sizes; only ever commit it smaller.
+        #[arg(long)]
+        update: bool,
+    },
+    /// The whole gate, as the continuous integration runs it.
+    ///
+    /// Example: `cargo xtask ci`
+    Ci,
+    /// The full "Shows" list of an issue.
+    ///
+    /// Example: `cargo xtask shows 1`
+    Shows {
+        /// The issue's number in the order of the work: 1 is the recorder.
+        number: u32,
+        /// The short form that the gate runs.
+        #[arg(long)]
+        short: bool,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().chore {
+        Chore::Tidy { update } => tidy::run(update),
+        Chore::Ci => ci::run(),
+        Chore::Shows { number, short } => shows::run(number, short),
+    }
+}

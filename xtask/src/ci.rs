@@ -1,0 +1,21 @@
+//! `cargo xtask ci`: the whole gate, the same here and on the server.
+
+use crate::run::{cargo, command, loudly, output};
+use crate::{shows, tidy};
+
+/// Tidy, unit tests, documentation tests, then the short form of every "Shows".
+pub(crate) fn run() -> anyhow::Result<()> {
+    tidy::run(false)?;
+    ensure_nextest()?;
+    loudly(cargo().args(["nextest", "run", "--workspace", "--profile", "ci"]))?;
+    loudly(cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
+    shows::run(1, true)
+}
+
+/// The test runner, fetched when the machine does not have it.
+fn ensure_nextest() -> anyhow::Result<()> {
+    if output(command("cargo-nextest").args(["nextest", "--version"])).is_ok() {
+        return Ok(());
+    }
+    loudly(cargo().args(["install", "cargo-nextest", "--locked", "--version", "0.9.143"]))
+}
