@@ -1,0 +1,2 @@
+//! Append throughput.
+fn main() {}
