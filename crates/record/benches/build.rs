@@ -1,0 +1,2 @@
+//! How long building a record takes.
+fn main() {}
