@@ -1,1 +1,20 @@
 //! The derived table of AWS services: routing and decoding of every protocol.
+//!
+//! [`Facts::embedded`] gives the committed table; [`Facts::route`] says which
+//! operation a request is; [`Facts::tables`] holds where AWS does not follow
+//! its own models; [`decode`] turns foreign bytes into values. Nothing here
+//! reads a file, a clock or the network.
+
+pub mod decode;
+mod facts;
+mod model;
+mod route;
+pub mod table;
+pub mod tables;
+
+pub use facts::{Facts, FactsError, is_data_event, read_only};
+pub use model::{
+    Location, Member, Operation, Protocol, Service, Shape, ShapeId, ShapeKind, TimestampFormat,
+};
+pub use route::{Route, RouteHints};
+pub use tables::Tables;
