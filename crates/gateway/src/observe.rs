@@ -1,0 +1,191 @@
+//! What the gateway says about itself: one type per thing that happens, and the
+//! names of its metrics.
+//!
+//! No event carries a header value, a query or a body: presigned URLs and
+//! tokens live there.
+
+use std::time::Duration;
+
+/// Calls whose head was read. Counter.
+pub const SEEN: &str = "trailbox_seen_total";
+/// Records built. Counter.
+pub const RECORDED: &str = "trailbox_recorded_total";
+/// Frames known to be durable. Counter.
+pub const JOURNALLED: &str = "trailbox_journalled_total";
+/// Calls whose caller nobody vouched for. Counter.
+pub const UNVERIFIED: &str = "trailbox_unverified_total";
+/// Records of calls that could not be decoded, by `service`. Counter.
+pub const UNDECODABLE: &str = "trailbox_undecodable_total";
+/// Requests answered with an error of our own, by `reason`. Counter.
+pub const REFUSED: &str = "trailbox_refused_total";
+/// Calls that passed unrecorded, by `reason`: `configured` or `journal`. Counter.
+pub const UNRECORDED: &str = "trailbox_unrecorded_total";
+/// Payload bytes that passed, by `direction`: `in` or `out`. Counter.
+pub const BYTES: &str = "trailbox_bytes_total";
+/// Client connections open now, by `listener`. Gauge.
+pub const CONNECTIONS: &str = "trailbox_connections";
+/// Seconds a call spent in the gateway beside its upstream. Histogram.
+pub const ADDED_SECONDS: &str = "trailbox_added_seconds";
+/// Seconds from the last request byte to the answer's head, by `upstream`. Histogram.
+pub const UPSTREAM_SECONDS: &str = "trailbox_upstream_seconds";
+/// Seconds until a record or intent was durable. Histogram.
+pub const JOURNAL_SECONDS: &str = "trailbox_journal_seconds";
+
+/// Describes every metric to the installed recorder.
+pub fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(SEEN, "Calls whose head was read.");
+    describe_counter!(RECORDED, "Records built.");
+    describe_counter!(JOURNALLED, "Frames known to be durable.");
+    describe_counter!(UNVERIFIED, "Calls whose caller nobody vouched for.");
+    describe_counter!(UNDECODABLE, "Records of calls that could not be decoded.");
+    describe_counter!(REFUSED, "Requests answered with an error of our own.");
+    describe_counter!(UNRECORDED, "Calls that passed unrecorded.");
+    describe_counter!(BYTES, "Payload bytes that passed.");
+    describe_gauge!(CONNECTIONS, "Client connections open now.");
+    describe_histogram!(ADDED_SECONDS, "Seconds a call spent in the gateway itself.");
+    describe_histogram!(UPSTREAM_SECONDS, "Seconds from the last request byte to the answer.");
+    describe_histogram!(JOURNAL_SECONDS, "Seconds until a frame was durable.");
+}
+
+/// A listener accepts connections.
+#[derive(Debug)]
+pub(crate) struct Listening<'a> {
+    pub(crate) listener: &'a str,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) tls: bool,
+}
+
+impl Listening<'_> {
+    pub(crate) fn emit(self) {
+        let Self { listener, address, tls } = self;
+        tracing::info!(listener, %address, tls, "listening");
+    }
+}
+
+/// Bytes arrived that are no request.
+#[derive(Debug)]
+pub(crate) struct RequestRejected<'a> {
+    pub(crate) peer: std::net::IpAddr,
+    pub(crate) reason: &'static str,
+    pub(crate) error: &'a dyn std::fmt::Display,
+}
+
+impl RequestRejected<'_> {
+    pub(crate) fn emit(self) {
+        let Self { peer, reason, error } = self;
+        metrics::counter!(REFUSED, "reason" => reason).increment(1);
+        tracing::warn!(%peer, reason, %error, "request rejected");
+    }
+}
+
+/// A call was answered with an error of our own.
+#[derive(Debug)]
+pub(crate) struct CallRefused<'a> {
+    pub(crate) event_id: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) reason: &'static str,
+    pub(crate) code: &'a str,
+}
+
+impl CallRefused<'_> {
+    pub(crate) fn emit(self) {
+        let Self { event_id, source, name, reason, code } = self;
+        metrics::counter!(REFUSED, "reason" => reason).increment(1);
+        tracing::info!(event_id, source, name, reason, code, "call refused");
+    }
+}
+
+/// An upstream did not answer as it should.
+#[derive(Debug)]
+pub(crate) struct UpstreamFailed<'a> {
+    pub(crate) upstream: &'a str,
+    pub(crate) event_id: &'a str,
+    /// Whether the whole request had been sent.
+    pub(crate) forwarded: bool,
+    /// Whether the connection had served a call before.
+    pub(crate) reused: bool,
+    pub(crate) error: &'a dyn std::fmt::Display,
+}
+
+impl UpstreamFailed<'_> {
+    pub(crate) fn emit(self) {
+        let Self { upstream, event_id, forwarded, reused, error } = self;
+        tracing::warn!(upstream, event_id, forwarded, reused, %error, "upstream failed");
+    }
+}
+
+/// A record or intent is not durable.
+#[derive(Debug)]
+pub(crate) struct JournalFailed<'a> {
+    pub(crate) event_id: &'a str,
+    pub(crate) what: &'static str,
+    pub(crate) error: &'a dyn std::fmt::Display,
+}
+
+impl JournalFailed<'_> {
+    pub(crate) fn emit(self) {
+        let Self { event_id, what, error } = self;
+        tracing::error!(event_id, what, %error, "journal did not take a frame");
+    }
+}
+
+/// A call passed although the journal could not take its record.
+#[derive(Debug)]
+pub(crate) struct PassedUnrecorded<'a> {
+    pub(crate) event_id: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) reason: &'a str,
+}
+
+impl PassedUnrecorded<'_> {
+    pub(crate) fn emit(self) {
+        let Self { event_id, name, reason } = self;
+        metrics::counter!(UNRECORDED, "reason" => "journal").increment(1);
+        tracing::error!(event_id, name, reason, "call passes unrecorded");
+    }
+}
+
+/// It is known whether an upstream refuses wrong signatures.
+#[derive(Debug)]
+pub(crate) struct Probed<'a> {
+    pub(crate) upstream: &'a str,
+    pub(crate) verifies: bool,
+    pub(crate) status: u16,
+}
+
+impl Probed<'_> {
+    pub(crate) fn emit(self) {
+        let Self { upstream, verifies, status } = self;
+        tracing::info!(upstream, verifies, status, "upstream probed with a wrong signature");
+    }
+}
+
+/// An upstream could not be probed; it is tried again.
+#[derive(Debug)]
+pub(crate) struct ProbeFailed<'a> {
+    pub(crate) upstream: &'a str,
+    pub(crate) error: &'a str,
+}
+
+impl ProbeFailed<'_> {
+    pub(crate) fn emit(self) {
+        let Self { upstream, error } = self;
+        tracing::warn!(upstream, error, "upstream could not be probed");
+    }
+}
+
+/// Calls under way at shutdown did not finish in time.
+#[derive(Debug)]
+pub(crate) struct ShutdownCut {
+    pub(crate) connections: usize,
+    pub(crate) deadline: Duration,
+}
+
+impl ShutdownCut {
+    pub(crate) fn emit(self) {
+        let Self { connections, deadline } = self;
+        tracing::warn!(connections, ?deadline, "connections cut at shutdown");
+    }
+}

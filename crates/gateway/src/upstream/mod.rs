@@ -1,0 +1,13 @@
+//! Upstreams: who answers a call, and connections to them.
+
+mod answerer;
+mod connect;
+mod pool;
+mod probe;
+mod tls;
+
+pub(crate) use answerer::{Answerer, Answerers, Nobody, Upstream, Verifies};
+pub(crate) use connect::ConnectError;
+pub(crate) use pool::Lease;
+pub(crate) use probe::probe_all;
+pub use tls::ClientTlsError;
