@@ -79,6 +79,23 @@ impl Facts {
     }
 }
 
+/// Whether a name begins with a verb that only reads: `Get`, `List`, `Describe`,
+/// `Head`, `BatchGet`, `Search`, `Lookup`, `Query`, `Scan`, `Select`.
+///
+/// Source: spec/gateway.md 4.2.
+#[must_use]
+pub fn is_read_only_verb(operation: &str) -> bool {
+    const VERBS: [&str; 10] = [
+        "Get", "List", "Describe", "Head", "BatchGet", "Search", "Lookup", "Query", "Scan",
+        "Select",
+    ];
+    VERBS.iter().any(|verb| {
+        operation
+            .strip_prefix(verb)
+            .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_lowercase()))
+    })
+}
+
 /// `readOnly` of a record.
 #[must_use]
 pub fn read_only(_facts: &Facts, _route: &Route, method: &str) -> bool {

@@ -12,7 +12,7 @@ mod route;
 pub mod table;
 pub mod tables;
 
-pub use facts::{Facts, FactsError, is_data_event, read_only};
+pub use facts::{Facts, FactsError, is_data_event, is_read_only_verb, read_only};
 pub use model::{
     Location, Member, Operation, Protocol, Service, Shape, ShapeId, ShapeKind, TimestampFormat,
 };
