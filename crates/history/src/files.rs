@@ -1,0 +1,93 @@
+//! The history's directory.
+
+use crate::codec::Damage;
+use bytes::Bytes;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use trailbox_journal::disk::{Disk, DiskFile};
+
+/// Where index segments lie: `DATA/history`.
+#[derive(Debug)]
+pub(crate) struct Files {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+/// Ends the name of a file that is not finished.
+const UNFINISHED: &str = ".tmp";
+
+impl Files {
+    /// The directory, made when absent; unfinished files are removed.
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: PathBuf) -> io::Result<Self> {
+        disk.create_dir(&dir)?;
+        let files = Self { disk, dir };
+        for name in files.disk.list(&files.dir)? {
+            if name.ends_with(UNFINISHED) {
+                files.disk.remove(&files.dir.join(&name))?;
+            }
+        }
+        Ok(files)
+    }
+
+    /// Names of the index files.
+    pub(crate) fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = self.disk.list(&self.dir)?;
+        names.retain(|name| name.ends_with(".idx"));
+        names.sort();
+        Ok(names)
+    }
+
+    /// An index file for reading.
+    pub(crate) fn read(&self, name: &str) -> io::Result<IndexFile> {
+        let file = self.disk.open(&self.dir.join(name), true)?;
+        Ok(IndexFile { file })
+    }
+
+    /// Stores `bytes` as `name`, replacing what was there.
+    ///
+    /// Once this returns, the file survives a crash; before, the old one does.
+    pub(crate) fn publish(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let unfinished = self.dir.join(format!("{name}{UNFINISHED}"));
+        match self.disk.remove(&unfinished) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            Ok(()) | Err(_) => {}
+        }
+        let file = self.disk.create(&unfinished)?;
+        file.write_at(0, bytes)?;
+        file.sync()?;
+        self.disk.rename(&unfinished, &self.dir.join(name))?;
+        self.disk.sync_dir(&self.dir)
+    }
+
+    /// Removes `name`; removing what is gone succeeds.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        match self.disk.remove(&self.dir.join(name)) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            Ok(()) | Err(_) => {}
+        }
+        self.disk.sync_dir(&self.dir)
+    }
+}
+
+/// An open index file; stays readable when it is replaced or removed.
+#[derive(Debug)]
+pub(crate) struct IndexFile {
+    file: Box<dyn DiskFile>,
+}
+
+impl IndexFile {
+    pub(crate) fn length(&self) -> Result<u64, Damage> {
+        self.file.len().map_err(|err| Damage::Read { reason: err.to_string() })
+    }
+
+    /// Exactly `length` bytes from `offset`.
+    pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Bytes, Damage> {
+        let mut bytes = vec![0; length];
+        match self.file.read_at(offset, &mut bytes) {
+            Ok(read) if read == length => Ok(Bytes::from(bytes)),
+            Ok(_) => Err(Damage::Short { offset }),
+            Err(err) => Err(Damage::Read { reason: err.to_string() }),
+        }
+    }
+}

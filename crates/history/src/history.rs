@@ -1,0 +1,353 @@
+//! The history itself: follows the journal and answers lookups.
+
+use crate::cache::Cache;
+use crate::files::Files;
+use crate::memory::Memory;
+use crate::row::{PartitionKey, Place, Row, category_code};
+use crate::segment::{Scan, Segment};
+use crate::source::{Entry, EntryKind, Fetched, Source, SourceError, Stream};
+use crate::stats::Counters;
+use crate::term::TermKey;
+use crate::{HistoryStats, LookupError};
+use bytes::Bytes;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+use tokio::sync::watch;
+use trailbox_clock::{Clock, Micros};
+use trailbox_journal::disk::Disk;
+use trailbox_record::lookup;
+
+/// Entries read from the journal at once.
+const BATCH: usize = 1000;
+
+/// How the history keeps its files. Section `[history]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryOptions {
+    /// Directory of the index segments.
+    pub dir: PathBuf,
+    /// Days a management record can be looked up. Default 90.
+    ///
+    /// Source: CloudTrail User Guide, "Event history".
+    pub management_days: u32,
+    /// Days a data record can be looked up. Default 7.
+    pub data_days: u32,
+    /// Bytes of young records kept in memory. Default 32 MiB.
+    pub payload_bytes: usize,
+    /// Bytes of index blocks kept in memory. Default 64 MiB.
+    pub cache_bytes: usize,
+    /// Index segments are merged up to this many records. Default 1 000 000.
+    pub merged_records_max: u64,
+}
+
+impl HistoryOptions {
+    /// The defaults, in `dir`.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            management_days: 90,
+            data_days: 7,
+            payload_bytes: 32 << 20,
+            cache_bytes: 64 << 20,
+            merged_records_max: 1_000_000,
+        }
+    }
+
+    /// How long records of `stream` can be looked up, seconds.
+    pub(crate) fn retention_seconds(&self, stream: Stream) -> i64 {
+        let days = match stream {
+            Stream::Management => self.management_days,
+            Stream::Data => self.data_days,
+        };
+        i64::from(days) * 86_400
+    }
+}
+
+/// Why the history does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its directory cannot be used.
+    #[error("cannot use the history directory {}", dir.display())]
+    Directory {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The journal cannot be read.
+    #[error("cannot read the journal")]
+    Source(#[from] SourceError),
+}
+
+/// Newest-first lookup over the journal.
+///
+/// Whoever owns it calls [`catch_up`](Self::catch_up) when the journal grew and
+/// [`upkeep`](Self::upkeep) now and then; both may block on the disk. Lookups
+/// run beside them. Everything in its directory can be made again from the
+/// journal, so nothing is lost if the process dies anywhere.
+#[derive(Debug)]
+pub struct History {
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: HistoryOptions,
+    pub(crate) files: Files,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) counters: Counters,
+    state: RwLock<State>,
+    /// Held while rows enter the memory index or move out of it.
+    intake: Mutex<()>,
+    /// Held while index files are made, merged or dropped.
+    pub(crate) builder: Mutex<()>,
+    indexed: watch::Sender<u64>,
+}
+
+/// What lookups see; changed in one step.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) memory: Memory,
+    /// Ascending by first covered sequence; the streams interleave.
+    pub(crate) segments: Vec<Arc<Segment>>,
+    /// Newest generation entry.
+    pub(crate) generation: u64,
+    /// Every entry up to here is in `memory` or in `segments`.
+    pub(crate) position: u64,
+    /// Entries up to here never went through `memory`.
+    pub(crate) memory_from: u64,
+}
+
+impl History {
+    /// Opens the directory, builds what index segments are missing or damaged,
+    /// and stands at the end of the sealed journal. The open part of it comes
+    /// with the first [`catch_up`](Self::catch_up).
+    ///
+    /// # Errors
+    ///
+    /// When the directory or the journal cannot be read.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        source: Arc<dyn Source>,
+        clock: Arc<dyn Clock>,
+        options: HistoryOptions,
+    ) -> Result<Self, OpenError> {
+        let directory = |source| OpenError::Directory { dir: options.dir.clone(), source };
+        let files = Files::open(disk, options.dir.clone()).map_err(directory)?;
+        let names = files.list().map_err(directory)?;
+        let through = source.sealed()?.through;
+        let state = State {
+            memory: Memory::new(options.payload_bytes),
+            segments: Vec::new(),
+            generation: 0,
+            position: through,
+            memory_from: through,
+        };
+        let history = Self {
+            source,
+            clock,
+            cache: Arc::new(Cache::new(options.cache_bytes)),
+            options,
+            files,
+            counters: Counters::default(),
+            state: RwLock::new(state),
+            intake: Mutex::new(()),
+            builder: Mutex::new(()),
+            indexed: watch::Sender::new(through),
+        };
+        history.adopt(names);
+        history.build_missing()?;
+        Ok(history)
+    }
+
+    /// Reads the journal to its end; says how many entries were new.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be read; what was read before stays indexed.
+    pub fn catch_up(&self) -> Result<usize, SourceError> {
+        let _intake = lock(&self.intake);
+        let mut count = 0;
+        loop {
+            let position = self.state().position;
+            let entries = self.source.after(position, BATCH)?;
+            let Some(last) = entries.last().map(|entry| entry.sequence) else {
+                return Ok(count);
+            };
+            count += entries.len();
+            self.take_in(entries, last)?;
+        }
+    }
+
+    fn take_in(&self, entries: Vec<Entry>, last: u64) -> Result<(), SourceError> {
+        let mut generation = 0;
+        let mut rows = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match entry.kind {
+                EntryKind::Record => rows.extend(self.row(&entry)?.map(|row| (row, entry.payload))),
+                EntryKind::Generation => generation = entry.sequence,
+                EntryKind::Other => {}
+            }
+        }
+        let segments = self.state().segments.clone();
+        rows.retain(|((key, row), _)| !self.is_repeated(key, row, &segments));
+        let mut state = self.state_mut();
+        for ((key, row), payload) in rows {
+            if state.memory.find_id(&key, &row.event_id).is_some() {
+                self.counters.repeated(&row.event_id);
+                continue;
+            }
+            self.counters.indexed.fetch_add(1, Ordering::Relaxed);
+            state.memory.insert(&key, row, payload);
+        }
+        state.generation = state.generation.max(generation);
+        state.position = last;
+        drop(state);
+        self.indexed.send_replace(last);
+        Ok(())
+    }
+
+    /// The index row of a record; `None` when there is nothing to look up:
+    /// the account was erased, or the record cannot be read (counted, logged).
+    pub(crate) fn row(&self, entry: &Entry) -> Result<Option<(PartitionKey, Row)>, SourceError> {
+        if entry.payload.is_empty() {
+            return Ok(None);
+        }
+        let Some((id, secret)) = self.source.secret(&entry.account, None)? else {
+            return Ok(None);
+        };
+        let view = match lookup::view(&entry.payload) {
+            Ok(view) => view,
+            Err(err) => {
+                self.counters.unreadable.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(sequence = entry.sequence, %err, "record cannot be indexed");
+                return Ok(None);
+            }
+        };
+        let key = PartitionKey {
+            account: entry.account.clone(),
+            region: entry.region.clone(),
+            category: category_code(entry.category),
+            key_id: id,
+        };
+        let terms = TermKey::derive(id, &secret).of_view(&entry.event_id, &view);
+        let place = Place { time: view.event_time.seconds(), sequence: entry.sequence };
+        Ok(Some((key, Row { place, event_id: entry.event_id, terms })))
+    }
+
+    /// Whether an earlier record in `segments` has the same event id.
+    ///
+    /// An event id belongs to one arrival, so a repetition has the same
+    /// `eventTime`: only segments that hold that second are asked.
+    pub(crate) fn is_repeated(
+        &self,
+        key: &PartitionKey,
+        row: &Row,
+        segments: &[Arc<Segment>],
+    ) -> bool {
+        let asked = segments.iter().any(|segment| {
+            segment.footer.first() < row.place.sequence
+                && self.holds_id(segment, key, row).unwrap_or_else(|err| {
+                    tracing::error!(file = segment.file, %err, "cannot look for a repeated record");
+                    false
+                })
+        });
+        if asked {
+            self.counters.repeated(&row.event_id);
+        }
+        asked
+    }
+
+    fn holds_id(
+        &self,
+        segment: &Arc<Segment>,
+        key: &PartitionKey,
+        row: &Row,
+    ) -> Result<bool, LookupError> {
+        let time = row.place.time;
+        let partitions = segment.footer.partitions.iter();
+        let index = partitions.into_iter().position(|entry| {
+            entry.key == *key && (entry.oldest.time..=entry.newest.time).contains(&time)
+        });
+        let Some(index) = index else { return Ok(false) };
+        let Some((id, secret)) = self.source.secret(&key.account, Some(key.key_id))? else {
+            return Ok(false);
+        };
+        let term = TermKey::derive(id, &secret).event_id(&row.event_id);
+        let damaged = |damage| self.damaged(segment, damage);
+        let partition = segment.partition(index).map_err(damaged)?;
+        let Some(posting) = partition.posting(term).map_err(damaged)? else { return Ok(false) };
+        let bounds = crate::segment::Bounds::second(time, row.place.sequence - 1);
+        let mut scan = Scan::new(partition, vec![posting], bounds).map_err(damaged)?;
+        while let Some(place) = scan.next().map_err(damaged)? {
+            if self.has_event_id(place.sequence, &row.event_id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn has_event_id(&self, sequence: u64, event_id: &[u8; 16]) -> Result<bool, SourceError> {
+        let Fetched::Present(json) = self.source.fetch(sequence)? else { return Ok(false) };
+        let view = lookup::view(&json).ok();
+        let held = view.and_then(|view| crate::term::parse_event_id(&view.event_id));
+        Ok(held == Some(*event_id))
+    }
+
+    /// Every journal entry up to this sequence can be looked up.
+    #[must_use]
+    pub fn indexed(&self) -> u64 {
+        *self.indexed.borrow()
+    }
+
+    /// Sequence of the newest generation entry; 0 when there is none.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.state().generation
+    }
+
+    /// Waits until every entry up to `sequence` can be looked up, at most
+    /// `patience`; says whether it can. Somebody else must call
+    /// [`catch_up`](Self::catch_up).
+    pub async fn wait_for(&self, sequence: u64, patience: Duration) -> bool {
+        let mut indexed = self.indexed.subscribe();
+        let reached = indexed.wait_for(|indexed| sequence <= *indexed);
+        tokio::time::timeout(patience, reached).await.is_ok_and(|reached| reached.is_ok())
+    }
+
+    /// What the history says about itself.
+    #[must_use]
+    pub fn stats(&self) -> HistoryStats {
+        let state = self.state();
+        self.counters.stats(&state)
+    }
+
+    /// The record at `sequence`, from memory or from the journal.
+    pub(crate) fn payload(&self, sequence: u64) -> Result<Fetched, SourceError> {
+        let young: Option<Bytes> = self.state().memory.payload(sequence);
+        young.map_or_else(|| self.source.fetch(sequence), |json| Ok(Fetched::Present(json)))
+    }
+
+    /// Oldest `eventTime` of `stream` that may still be shown, seconds.
+    pub(crate) fn horizon(&self, stream: Stream) -> i64 {
+        let Micros(now) = self.clock.now();
+        now.div_euclid(1_000_000) - self.options.retention_seconds(stream)
+    }
+
+    pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps rows from moving while `change` is applied to what lookups see.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
+        let _intake = lock(&self.intake);
+        change(&mut self.state_mut());
+    }
+}
+
+pub(crate) fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
