@@ -8,9 +8,12 @@
 #![allow(clippy::print_stdout)]
 
 mod ci;
+mod codegen;
+mod compat;
 mod run;
 mod shows;
 mod tidy;
+mod vectors;
 mod venv;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +23,22 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     chore: Chore,
+}
+
+/// What can be derived.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Generated {
+    /// The table of services, from a pinned botocore.
+    Facts,
+    /// `docs/compat.md`, from what is answered and the differences noted in the code.
+    Compat,
+}
+
+/// What vectors hold.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum VectorKind {
+    /// HTTP exchanges through the gateway.
+    Gateway,
 }
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +55,25 @@ enum Chore {
     ///
     /// Example: `cargo xtask ci`
     Ci,
+    /// Derives committed files from their sources.
+    ///
+    /// Example: `cargo xtask codegen facts --check`
+    Codegen {
+        /// What to derive.
+        what: Generated,
+        /// Compares instead of writing; fails on a difference.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Compares exchanges with the records AWS wrote for them.
+    ///
+    /// Example: `cargo xtask vectors gateway ../shared/data/gateway`
+    Vectors {
+        /// Which kind of vectors.
+        protocol: VectorKind,
+        /// Directory of JSON files with exchanges and expected records.
+        dir: std::path::PathBuf,
+    },
     /// The full "Shows" list of an issue.
     ///
     /// Example: `cargo xtask shows 1`
@@ -52,6 +90,12 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Tidy { update } => tidy::run(update),
         Chore::Ci => ci::run(),
+        Chore::Codegen { what: Generated::Facts, check } => codegen::run(check),
+        Chore::Codegen { what: Generated::Compat, check } => compat::run(check),
+        Chore::Vectors { protocol: VectorKind::Gateway, dir } => {
+            anyhow::ensure!(vectors::run(&dir)?, "records differ from the expected ones");
+            Ok(())
+        }
         Chore::Shows { number, short } => shows::run(number, short),
     }
 }

@@ -4,6 +4,8 @@ mod floors;
 mod licences;
 mod sizes;
 
+pub(crate) use sizes::rust_files;
+
 use crate::run::{cargo, command, loudly, root};
 use crate::venv;
 use anyhow::bail;

@@ -102,7 +102,7 @@ fn function_name(line: &str) -> Option<String> {
 }
 
 /// All `.rs` files below `place`, sorted.
-pub(super) fn rust_files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn rust_files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut todo = vec![place.to_owned()];
     while let Some(directory) = todo.pop() {
