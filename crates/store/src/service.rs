@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Error};
 use std::convert::Infallible;
@@ -50,6 +51,7 @@ pub fn service(
     let store = Store::open(options, clock, Arc::clone(&random))?;
     let mut builder = S3ServiceBuilder::new(Files(Arc::new(store)));
     builder.set_host(BucketHosts(options.domains.clone()));
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(limits()))));
     let trusted = match auth {
         Auth::Verify(keys) => {
             builder.set_auth(Keys(keys));
@@ -59,6 +61,15 @@ pub fn service(
         Auth::Trusted => true,
     };
     Ok(StoreService { s3: builder.build(), trusted, random })
+}
+
+/// `s3s` holds XML bodies and browser uploads (forms) in memory as a whole:
+/// both are kept small. A list of 10,000 parts with checksums fits.
+fn limits() -> S3Config {
+    let mut limits = S3Config::default();
+    limits.xml_max_body_size = 8 * 1024 * 1024;
+    limits.post_object_max_file_size = 16 * 1024 * 1024;
+    limits
 }
 
 impl StoreService {
