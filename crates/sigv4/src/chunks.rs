@@ -74,7 +74,7 @@ impl std::fmt::Debug for ChunkVerifier {
 impl ChunkVerifier {
     pub(crate) fn new(seed: Option<Verified>, trailer: bool, declared: Option<u64>) -> Self {
         let signed = seed.map(|seed| Signed {
-            previous: seed.seed,
+            previous: seed.seed.0,
             expected: [0; 32],
             hash: Context::new(&SHA256),
             seed,

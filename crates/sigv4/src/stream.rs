@@ -1,17 +1,24 @@
 //! Writes `aws-chunked` bodies, signed or not: the other side of [`crate::ChunkVerifier`].
 
 use crate::chunks::{chunk_text, trailer_text};
+use crate::claim::Signature;
 use crate::payload::Payload;
 use crate::sign::{SignRequest, sign_with_payload};
 use crate::verify::Verified;
 use aws_lc_rs::digest::{SHA256, digest};
 
 /// Frames a body chunk by chunk.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ChunkEncoder {
     seed: Option<Verified>,
     previous: [u8; 32],
     trailer: bool,
+}
+
+impl std::fmt::Debug for ChunkEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChunkEncoder").field("trailer", &self.trailer).finish_non_exhaustive()
+    }
 }
 
 /// Signs a request whose body will be sent in `aws-chunked` framing.
@@ -43,7 +50,7 @@ pub fn sign_streaming(
         key: request.key(),
         amz_date: request.now.to_amz_date(),
         scope: request.scope(),
-        seed,
+        seed: Signature(seed),
         payload: form,
         decoded_length: Some(decoded_length),
     });

@@ -4,7 +4,7 @@
 
 use crate::canonical;
 use crate::chunks::ChunkVerifier;
-use crate::claim::V4Claim;
+use crate::claim::{Signature, V4Claim};
 use crate::keys::SigningKey;
 use crate::payload::Payload;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -118,7 +118,7 @@ pub struct Verified {
     pub(crate) key: SigningKey,
     pub(crate) amz_date: String,
     pub(crate) scope: String,
-    pub(crate) seed: [u8; 32],
+    pub(crate) seed: Signature,
     pub(crate) payload: Payload,
     pub(crate) decoded_length: Option<u64>,
 }
@@ -214,7 +214,7 @@ pub fn verify_with_key(
             key: key.clone(),
             amz_date,
             scope,
-            seed: claim.signature.0,
+            seed: claim.signature,
             payload: claim.payload.clone(),
             decoded_length: claim.decoded_length,
         }),
