@@ -18,7 +18,7 @@ const ITEMS_MAX: usize = 200_000;
 /// # Errors
 ///
 /// When the bytes are not one whole document, or beyond the caps.
-pub fn decode(bytes: &[u8]) -> Result<Tree, DecodeError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Tree, DecodeError> {
     let mut reader = Reader { bytes, at: 0, items: 0 };
     let tree = reader.item(0)?;
     if reader.at == bytes.len() { Ok(tree) } else { Err(reader.wrong("bytes behind the document")) }

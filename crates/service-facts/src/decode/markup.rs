@@ -47,16 +47,15 @@ fn named(service: &Service, member: &Member, name: &str) -> bool {
     if member.location.is_some() || member.xml_attribute {
         return false;
     }
-    if member.wire_name.is_none() {
-        if let Some(ShapeKind::List { member_name: Some(flat_name), flattened, .. }) =
-            service.shape(member.shape).map(|shape| &shape.kind)
+    let kind = service.shape(member.shape).map(|shape| &shape.kind);
+    match kind {
+        Some(ShapeKind::List { member_name: Some(flat_name), flattened, .. })
+            if member.wire_name.is_none() && (*flattened || member.flattened) =>
         {
-            if *flattened || member.flattened {
-                return flat_name == name;
-            }
+            flat_name == name
         }
+        _ => member.wire() == name,
     }
-    member.wire() == name
 }
 
 /// Adds a child; elements of a flattened list or map gather under one member.

@@ -18,6 +18,7 @@ mod xml;
 
 pub use error::{WireError, decode_error};
 pub use form::FormNode;
+pub use query::{is_envelope, query_member};
 pub use transfer::{inflate_capped, plain_body, unchunk_aws};
 pub use tree::{Timestamp, Tree};
 pub use xml::{Element, parse as parse_xml};
@@ -124,16 +125,19 @@ pub fn decode_response(
         Protocol::RestJson | Protocol::RestXml => {
             rest::response(service, output, head, &body).map(Some)
         }
-        _ if looks_like_xml(&body) => {
+        Protocol::Json | Protocol::Cbor | Protocol::Query | Protocol::Ec2
+            if looks_like_xml(&body) =>
+        {
             let root = xml::parse(&body)?;
-            let wrapped = operation.result_wrapper.as_deref().and_then(|name| root.child(name));
-            let unwrapped = operation.result_wrapper.is_some() && wrapped.is_none();
-            if unwrapped && route.protocol == Protocol::Query {
+            let wrapper = operation.result_wrapper.as_deref();
+            let Some(holder) = wrapper.map_or(Some(&root), |name| root.child(name)) else {
                 return Ok(Some(Tree::Structure(output, Vec::new(), Vec::new())));
-            }
-            Ok(Some(markup::structure(service, output, wrapped.unwrap_or(&root))))
+            };
+            Ok(Some(markup::structure(service, output, holder)))
         }
-        _ => document(service, output, &head.headers, &body).map(Some),
+        Protocol::Json | Protocol::Cbor | Protocol::Query | Protocol::Ec2 => {
+            document(service, output, &head.headers, &body).map(Some)
+        }
     }
 }
 
@@ -156,12 +160,13 @@ fn document(
     let untyped = if says_cbor { cbor::decode(body)? } else { Tree::from_json(body)? };
     let wants_structure =
         matches!(service.shape(shape).map(|s| &s.kind), Some(ShapeKind::Structure { .. }));
-    match untyped {
-        Tree::Null if wants_structure => Ok(Tree::Structure(shape, Vec::new(), Vec::new())),
-        Tree::Map(_) => Ok(typed::typed(service, shape, untyped)),
-        _ if wants_structure => Err(DecodeError::Kind("an object")),
-        other => Ok(typed::typed(service, shape, other)),
+    if wants_structure && untyped == Tree::Null {
+        return Ok(Tree::Structure(shape, Vec::new(), Vec::new()));
     }
+    if wants_structure && !matches!(untyped, Tree::Map(_)) {
+        return Err(DecodeError::Kind("an object"));
+    }
+    Ok(typed::typed(service, shape, untyped))
 }
 
 /// Adds what the model does not know; a repeated name becomes a list.

@@ -19,20 +19,29 @@ const ENVELOPE: [&str; 9] = [
 ];
 
 /// Whether a field of that name belongs to no operation's parameters.
-pub(super) fn is_envelope(name: &str) -> bool {
+#[must_use]
+pub fn is_envelope(name: &str) -> bool {
     ENVELOPE.contains(&name) || name.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("X-Amz-"))
 }
 
 /// The parameters of a call: a structure of shape `input`.
 pub(super) fn decode(service: &Service, input: ShapeId, form: &FormNode, ec2: bool) -> Tree {
     let query = Query { service, ec2 };
-    match query.structure(input, form) {
-        Tree::Structure(shape, known, unknown) => {
-            let unknown = unknown.into_iter().filter(|(name, _)| !is_envelope(name)).collect();
-            Tree::Structure(shape, known, unknown)
-        }
-        other => other,
-    }
+    let (known, mut unknown) = query.members(input, form);
+    unknown.retain(|(name, _)| !is_envelope(name));
+    Tree::Structure(input, known, unknown)
+}
+
+/// The member of `shape` to which fields of that name belong.
+#[must_use]
+pub fn query_member<'a>(
+    service: &'a Service,
+    shape: ShapeId,
+    name: &str,
+    ec2: bool,
+) -> Option<&'a Member> {
+    let query = Query { service, ec2 };
+    service.members(shape).iter().find(|member| query.named(member, name))
 }
 
 #[derive(Clone, Copy)]
@@ -66,6 +75,11 @@ impl<'a> Query<'a> {
     }
 
     fn structure(self, shape: ShapeId, node: &FormNode) -> Tree {
+        let (known, unknown) = self.members(shape, node);
+        Tree::Structure(shape, known, unknown)
+    }
+
+    fn members(self, shape: ShapeId, node: &FormNode) -> (Vec<(u32, Tree)>, Vec<(String, Tree)>) {
         let members = self.service.members(shape);
         let mut known = Vec::new();
         let mut unknown = Vec::new();
@@ -78,7 +92,7 @@ impl<'a> Query<'a> {
                 None => unknown.push((name.clone(), untyped(child))),
             }
         }
-        Tree::Structure(shape, known, unknown)
+        (known, unknown)
     }
 
     /// Whether fields of `name` belong to `member`.

@@ -120,12 +120,13 @@ fn from_query(
     pairs: &[(Cow<'_, str>, Cow<'_, str>)],
 ) -> Option<Tree> {
     let mut values = pairs.iter().filter(|(name, _)| name == member.wire()).map(|(_, v)| v);
-    match service.shape(member.shape).map(|shape| &shape.kind)? {
-        ShapeKind::List { member: element, .. } => {
+    let kind = service.shape(member.shape).map(|shape| &shape.kind);
+    match kind {
+        Some(ShapeKind::List { member: element, .. }) => {
             let elements: Vec<Tree> = values.map(|v| leaf(service, *element, v)).collect();
             (!elements.is_empty()).then_some(Tree::List(elements))
         }
-        ShapeKind::Map { .. } => {
+        Some(ShapeKind::Map { .. }) => {
             let bound = |name: &str| service.members(input).iter().any(|m| m.wire() == name);
             let free: Vec<(String, Tree)> = pairs
                 .iter()
@@ -134,7 +135,7 @@ fn from_query(
                 .collect();
             (!free.is_empty()).then_some(Tree::Map(free))
         }
-        kind => values.next().map(|value| scalar(kind, value)),
+        _ => values.next().map(|value| leaf(service, member.shape, value)),
     }
 }
 
@@ -157,13 +158,12 @@ fn from_headers(service: &Service, member: &Member, headers: &Headers) -> Option
         return None;
     }
     let text = headers.get(member.wire())?;
-    match service.shape(member.shape).map(|shape| &shape.kind)? {
-        ShapeKind::List { member: element, .. } => {
-            let elements = text.split(',').map(|part| leaf(service, *element, part.trim()));
-            Some(Tree::List(elements.collect()))
-        }
-        kind => Some(scalar(kind, text)),
+    let kind = service.shape(member.shape).map(|shape| &shape.kind);
+    if let Some(ShapeKind::List { member: element, .. }) = kind {
+        let elements = text.split(',').map(|part| leaf(service, *element, part.trim()));
+        return Some(Tree::List(elements.collect()));
     }
+    Some(leaf(service, member.shape, text))
 }
 
 fn leaf(service: &Service, shape: ShapeId, text: &str) -> Tree {

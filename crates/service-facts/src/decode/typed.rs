@@ -50,12 +50,16 @@ fn structure(
 
 #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double")]
 fn moment(value: Tree) -> Tree {
-    match value {
-        Tree::Int(seconds) => Tree::Time(Timestamp::from_seconds(seconds as f64)),
-        Tree::Float(seconds) => Tree::Time(Timestamp::from_seconds(seconds)),
-        Tree::Text(text) => Tree::Time(Timestamp::parse(&text)),
-        other => other,
+    if let Tree::Int(seconds) = value {
+        return Tree::Time(Timestamp::from_seconds(seconds as f64));
     }
+    if let Tree::Float(seconds) = value {
+        return Tree::Time(Timestamp::from_seconds(seconds));
+    }
+    if let Tree::Text(text) = &value {
+        return Tree::Time(Timestamp::parse(text));
+    }
+    value
 }
 
 /// Base64 text as bytes; text that is not base64 stays text.
