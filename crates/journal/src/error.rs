@@ -1,7 +1,7 @@
 //! What can go wrong, by what the reader of the error does next.
 
 use crate::KeyError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a journal does not open. Each needs a person.
 #[derive(Debug, thiserror::Error)]
@@ -197,4 +197,60 @@ pub enum ReadError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// What can be wrong with a file, before it is known who asks.
+#[derive(Debug)]
+pub(crate) enum FileFault {
+    Corrupt(Corruption),
+    Unsupported { file: PathBuf, what: String },
+    Key(KeyError),
+    Disk { file: PathBuf, action: &'static str, source: std::io::Error },
+}
+
+impl From<KeyError> for FileFault {
+    fn from(err: KeyError) -> Self {
+        Self::Key(err)
+    }
+}
+
+/// Names the file and what was done to it in a system's error.
+pub(crate) fn at(file: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> FileFault {
+    let file = file.to_owned();
+    move |source| FileFault::Disk { file, action, source }
+}
+
+impl From<FileFault> for OpenError {
+    fn from(fault: FileFault) -> Self {
+        match fault {
+            FileFault::Corrupt(corruption) => Self::Corrupt(corruption),
+            FileFault::Unsupported { file, what } => Self::Unsupported { file, what },
+            FileFault::Key(err) => Self::Key(err),
+            FileFault::Disk { file, action, source } => Self::Disk { file, action, source },
+        }
+    }
+}
+
+impl From<FileFault> for ReadError {
+    fn from(fault: FileFault) -> Self {
+        match fault {
+            FileFault::Corrupt(corruption) => Self::Corrupt(corruption),
+            FileFault::Unsupported { file, what } => Self::Unsupported { file, what },
+            FileFault::Key(err) => Self::Key(err),
+            FileFault::Disk { file, action, source } => Self::Disk { file, action, source },
+        }
+    }
+}
+
+impl std::fmt::Display for FileFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Corrupt(corruption) => corruption.fmt(f),
+            Self::Unsupported { file, what } => write!(f, "{}: {what}", file.display()),
+            Self::Key(err) => write!(f, "journal key: {err}"),
+            Self::Disk { file, action, source } => {
+                write!(f, "{}: cannot {action}: {source}", file.display())
+            }
+        }
+    }
 }

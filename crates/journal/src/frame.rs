@@ -104,10 +104,26 @@ pub struct StoredFrame {
     pub commit: Micros,
     /// Notes of the recorder.
     pub extension: Extension,
-    /// SHA-256 of `0x00`, the leaf's salt and the payload.
-    pub leaf: [u8; 32],
     /// The payload, or why it cannot be read any more.
     pub payload: Payload,
+}
+
+impl StoredFrame {
+    /// The frame as it was handed in; an erased payload is empty.
+    #[must_use]
+    pub fn to_frame(&self) -> Frame {
+        Frame {
+            kind: self.kind,
+            account: self.account.clone(),
+            region: self.region.clone(),
+            category: self.category,
+            read_only: self.read_only,
+            event_id: self.event_id,
+            arrival: self.arrival,
+            extension: self.extension.clone(),
+            payload: self.payload.bytes().cloned().unwrap_or_default(),
+        }
+    }
 }
 
 /// The payload of a stored frame.
@@ -115,7 +131,8 @@ pub struct StoredFrame {
 pub enum Payload {
     /// The bytes, verbatim.
     Present(Bytes),
-    /// The account's data key was destroyed; the leaf hash remains.
+    /// The account's data key was destroyed. Once the frame is sealed, only its
+    /// position and account are known for sure: the rest is blank.
     Erased,
 }
 

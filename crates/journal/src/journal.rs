@@ -1,12 +1,22 @@
 //! The journal as its owner sees it.
 
-use crate::disk::Disk;
+use crate::disk::{Claim, ClaimError, Disk};
+use crate::encoder::Encoder;
+use crate::error::at;
+use crate::names;
+use crate::recovery::{Recovered, recover};
+use crate::sealing::{Sealer, SealerContext};
+use crate::writer::{
+    self, Core, CoreParts, Epoch, Item, MarkFile, OpenSegment, Queue, Reserve, Shared, carry,
+};
 use crate::{
-    Admission, AppendError, DataKeys, Frame, JournalStats, OpenError, Options, Position,
+    Admission, AppendError, DataKeys, Frame, JournalStats, OpenError, Options, Position, Refusal,
     StoredFrame,
 };
-use std::sync::Arc;
-use tokio::sync::watch;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{oneshot, watch};
 use trailbox_clock::{Clock, Micros, Random};
 
 /// What opening found.
@@ -25,8 +35,31 @@ pub struct Recovery {
 }
 
 /// One node's journal, open for appending. Share it in an `Arc`.
+///
+/// Dropping it writes what is queued, like [`close`](Self::close), but blocks.
 #[derive(Debug)]
-pub struct Journal {}
+pub struct Journal {
+    shared: Arc<Shared>,
+    encoder: Encoder,
+    sealer: Sealer,
+    /// Present while the journal is open.
+    running: Mutex<Option<Running>>,
+}
+
+/// The threads, and the claim on the directory that outlives both.
+#[derive(Debug)]
+struct Running {
+    threads: Vec<JoinHandle<()>>,
+    claim: Box<dyn Claim>,
+}
+
+/// What every part of the journal is handed.
+struct Ports {
+    disk: Arc<dyn Disk>,
+    keys: Arc<dyn DataKeys>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
 
 impl Journal {
     /// Opens or creates the journal and recovers what a crash left.
@@ -35,13 +68,16 @@ impl Journal {
     ///
     /// Another owner, another node, a newer format, or damage: each by name.
     pub fn open(
-        _disk: Arc<dyn Disk>,
-        _keys: Arc<dyn DataKeys>,
-        _clock: Arc<dyn Clock>,
-        _random: Arc<dyn Random>,
-        _options: Options,
+        disk: Arc<dyn Disk>,
+        keys: Arc<dyn DataKeys>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        options: Options,
     ) -> Result<(Self, Recovery), OpenError> {
-        unimplemented!()
+        let claim = claim(&*disk, &options)?;
+        let recovered = recover(&*disk, &*keys, &options)?;
+        let ports = Ports { disk, keys, clock, random };
+        begin(ports, options, recovered, claim)
     }
 
     /// Appends one frame; resolves when it is durable.
@@ -51,18 +87,26 @@ impl Journal {
     /// # Errors
     ///
     /// See [`AppendError`]: the variants say what is known.
-    pub async fn append(&self, _frame: Frame) -> Result<Position, AppendError> {
-        unimplemented!()
+    pub async fn append(&self, frame: Frame) -> Result<Position, AppendError> {
+        let item = self.item(std::slice::from_ref(&frame))?;
+        drop(frame);
+        self.commit(item).await
     }
 
     /// Appends `frames` side by side, in this order; resolves with the last
-    /// one's position when all are durable.
+    /// one's position when all are durable: nothing comes between them, and one
+    /// sync serves all. Without frames nothing is written.
     ///
     /// # Errors
     ///
     /// See [`AppendError`]; then none of them is acknowledged.
-    pub async fn append_all(&self, _frames: Vec<Frame>) -> Result<Position, AppendError> {
-        unimplemented!()
+    pub async fn append_all(&self, frames: Vec<Frame>) -> Result<Position, AppendError> {
+        if frames.is_empty() {
+            return Ok(self.durable());
+        }
+        let item = self.item(&frames)?;
+        drop(frames);
+        self.commit(item).await
     }
 
     /// Queues one frame and does not wait: it is durable soon, unless the
@@ -71,40 +115,233 @@ impl Journal {
     /// # Errors
     ///
     /// [`AppendError::Refused`] when the queue is full.
-    pub fn submit(&self, _frame: Frame) -> Result<(), AppendError> {
-        unimplemented!()
+    pub fn submit(&self, frame: Frame) -> Result<(), AppendError> {
+        let item = self.item(std::slice::from_ref(&frame))?;
+        self.shared.queue.try_push(item).inspect_err(|_| {
+            writer::Counters::add(&self.shared.counters.refused, 1);
+        })
     }
 
     /// Whether new calls may pass. Cheap: ask for every call.
     #[must_use]
     pub fn admission(&self) -> Admission {
-        unimplemented!()
+        self.shared.admission()
     }
 
     /// Position of the last durable frame.
     #[must_use]
     pub fn durable(&self) -> Position {
-        unimplemented!()
+        *self.shared.durable.borrow()
     }
 
     /// Follows [`durable`](Self::durable).
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<Position> {
-        unimplemented!()
+        self.shared.durable.subscribe()
     }
 
     /// Counters and levels.
     #[must_use]
     pub fn stats(&self) -> JournalStats {
-        unimplemented!()
+        let (frames, bytes) = self.shared.queue.depth();
+        let (waiting, sealed, failure) = self.sealer.progress();
+        JournalStats {
+            queue_frames: frames as u64,
+            queue_bytes: bytes as u64,
+            unsealed_segments: waiting as u64 + 1,
+            sealed_segments: sealed,
+            seal_failure: failure,
+            ..self.shared.counters.read()
+        }
     }
 
     /// Writes what is queued, notes a clean end and gives the directory up.
+    /// Closing twice is closing once.
     ///
     /// # Errors
     ///
-    /// When something queued could not be made durable.
+    /// [`AppendError::Refused`] when something queued could not be made durable.
     pub async fn close(&self) -> Result<(), AppendError> {
-        unimplemented!()
+        let lost_before = self.shared.counters.read().lost;
+        self.begin_close();
+        let running = self.take_running();
+        let ended = tokio::task::spawn_blocking(move || end(running)).await;
+        if ended.is_err() || self.shared.counters.read().lost > lost_before {
+            return Err(AppendError::Refused(Refusal::Closed));
+        }
+        Ok(())
     }
+
+    fn item(&self, frames: &[Frame]) -> Result<Item, AppendError> {
+        let mut bytes = Vec::new();
+        for frame in frames {
+            self.encoder.encode(&mut bytes, frame)?;
+        }
+        let charge = self.shared.queue.charge(frames.len(), bytes.len())?;
+        let admits = frames.iter().any(|frame| Item::admits(frame.kind));
+        Ok(Item { bytes, frames: frames.len(), admits, done: None, charge })
+    }
+
+    async fn commit(&self, mut item: Item) -> Result<Position, AppendError> {
+        if item.admits
+            && let Some(refusal) = self.shared.refusal()
+        {
+            writer::Counters::add(&self.shared.counters.refused, item.frames);
+            return Err(AppendError::Refused(refusal));
+        }
+        let (done, durable) = oneshot::channel();
+        item.done = Some(done);
+        self.shared.queue.push(item).await?;
+        durable.await.unwrap_or(Err(AppendError::Refused(Refusal::Closed)))
+    }
+
+    fn begin_close(&self) {
+        self.shared.queue.close();
+        self.sealer.stop();
+    }
+
+    fn take_running(&self) -> Option<Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.begin_close();
+        end(self.take_running());
+    }
+}
+
+/// Waits for the threads, then lets the directory go.
+fn end(running: Option<Running>) {
+    let Some(Running { threads, claim }) = running else { return };
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the journal panicked");
+        }
+    }
+    drop(claim);
+}
+
+fn claim(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Claim>, OpenError> {
+    disk.create_dir(&options.dir).map_err(at(&options.dir, "create"))?;
+    let lock = options.dir.join(names::LOCK);
+    let owner = std::process::id().to_string();
+    disk.claim(&lock, &owner).map_err(|err| match err {
+        ClaimError::Held { owner } => OpenError::InUse { dir: options.dir.clone(), owner },
+        ClaimError::Disk(source) => OpenError::Disk { file: lock, action: "claim", source },
+    })
+}
+
+/// Begins a new epoch on what recovery found.
+fn begin(
+    ports: Ports,
+    options: Options,
+    recovered: Recovered,
+    claim: Box<dyn Claim>,
+) -> Result<(Journal, Recovery), OpenError> {
+    let Ports { disk, keys, clock, random } = ports;
+    let mut salt = [0; 32];
+    random.fill(&mut salt);
+    let now = clock.now();
+    let epoch =
+        Epoch { node: options.node, epoch: recovered.epoch + 1, key_id: keys.master_id(), salt };
+    let encoder = Encoder::new(Arc::clone(&keys), salt);
+    let mut open_intents = recovered.open_intents;
+    let frames = reencode(&encoder, &open_intents)?;
+    let first = recovered.sequence + 1;
+    let (bytes, places) = carry(frames, first, now.0);
+    let segment = OpenSegment::begin(&*disk, &options.dir, &epoch, (first, now.0), &bytes)?;
+    remove_empty(&*disk, &options, &recovered.empty)?;
+    for (sequence, intent) in (first..).zip(&mut open_intents) {
+        intent.position = Position { node: options.node, epoch: epoch.epoch, sequence };
+        intent.carried = true;
+        intent.commit = now;
+    }
+    let start = segment.durable - bytes.len() as u64;
+    let intents = places.into_iter().map(|(id, at, len)| (id, (start + at, len))).collect();
+    let sequence = recovered.sequence + open_intents.len() as u64;
+    let position = Position { node: options.node, epoch: epoch.epoch, sequence };
+    let queue = Queue::new(options.queue_frames, options.queue_bytes);
+    let shared = Arc::new(Shared::new(queue, position));
+    let sealer = Sealer::default();
+    recovered.unsealed.into_iter().for_each(|segment| sealer.add(segment));
+    let mark =
+        MarkFile::open(&*disk, &options.dir).map_err(at(&options.dir.join(names::MARK), "open"))?;
+    let context = SealerContext {
+        disk: Arc::clone(&disk),
+        keys,
+        clock: Arc::clone(&clock),
+        random,
+        dir: options.dir.clone(),
+        level: options.seal_level,
+        active: options.seal,
+    };
+    let mut core = Core::new(CoreParts {
+        reserve: Reserve::new(&options.dir, options.reserve_bytes),
+        disk,
+        clock,
+        options,
+        shared: Arc::clone(&shared),
+        sealer: sealer.clone(),
+        epoch,
+        mark,
+        segment,
+        sequence,
+        intents,
+    });
+    core.start();
+    let threads = spawn(core, &shared, &sealer, context)?;
+    let lost = (!recovered.clean).then_some(recovered.last_commit).flatten();
+    let recovery = Recovery {
+        position,
+        truncated_bytes: recovered.truncated_bytes,
+        open_intents,
+        counter_lost: lost.map(|since| (Micros(since), now)),
+    };
+    let running = Mutex::new(Some(Running { threads, claim }));
+    Ok((Journal { shared, encoder, sealer, running }, recovery))
+}
+
+/// The open intents as frames of the new epoch.
+fn reencode(encoder: &Encoder, intents: &[StoredFrame]) -> Result<Vec<Vec<u8>>, OpenError> {
+    let encode = |intent: &StoredFrame| {
+        let mut bytes = Vec::new();
+        encoder.encode(&mut bytes, &intent.to_frame()).map(|()| bytes)
+    };
+    intents.iter().map(|intent| encode(intent).map_err(into_open_error)).collect()
+}
+
+fn into_open_error(err: AppendError) -> OpenError {
+    match err {
+        AppendError::Key(err) => OpenError::Key(err),
+        AppendError::Invalid { what } => OpenError::Unsupported { file: PathBuf::new(), what },
+        AppendError::Refused(refusal) | AppendError::Delayed(refusal) => {
+            OpenError::Unsupported { file: PathBuf::new(), what: refusal.to_string() }
+        }
+    }
+}
+
+fn remove_empty(disk: &dyn Disk, options: &Options, empty: &[PathBuf]) -> Result<(), OpenError> {
+    for path in empty {
+        disk.remove(path).map_err(at(path, "remove"))?;
+    }
+    Ok(disk.sync_dir(&options.dir).map_err(at(&options.dir, "sync"))?)
+}
+
+fn spawn(
+    core: Core,
+    shared: &Arc<Shared>,
+    sealer: &Sealer,
+    context: SealerContext,
+) -> Result<Vec<JoinHandle<()>>, OpenError> {
+    let failed =
+        |source| OpenError::Disk { file: PathBuf::new(), action: "start a thread", source };
+    let shared = Arc::clone(shared);
+    let sealer = sealer.clone();
+    let writing = std::thread::Builder::new().name("journal-writer".to_owned());
+    let writing = writing.spawn(move || writer::run(core, &shared)).map_err(failed)?;
+    let sealing = std::thread::Builder::new().name("journal-sealer".to_owned());
+    let sealing = sealing.spawn(move || sealer.run(&context)).map_err(failed)?;
+    Ok(vec![writing, sealing])
 }

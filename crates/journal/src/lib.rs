@@ -13,13 +13,21 @@
 
 mod data_keys;
 pub mod disk;
+mod encoder;
 mod error;
+mod format;
 mod frame;
 mod journal;
+mod names;
 mod options;
 mod position;
 mod reader;
+mod recovery;
+mod scan;
+mod sealed;
+mod sealing;
 mod stats;
+mod writer;
 
 pub use data_keys::{DataKey, DataKeys, KeyError};
 pub use error::{Admission, AppendError, Corruption, OpenError, ReadError, Refusal};

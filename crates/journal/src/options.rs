@@ -28,6 +28,9 @@ pub struct Options {
     /// New calls are refused when the disk has fewer bytes available than
     /// this, beside the reserve. Default 16 MiB.
     pub free_bytes_min: u64,
+    /// How often the disk is measured and, when something failed, tried again.
+    /// Default one second.
+    pub check_every: Duration,
     /// zstd level of sealed blocks. Default 3.
     pub seal_level: i32,
     /// Whether the sealing thread runs. Default yes.
@@ -49,6 +52,7 @@ impl Options {
             queue_bytes: 64 << 20,
             reserve_bytes: 64 << 20,
             free_bytes_min: 16 << 20,
+            check_every: Duration::from_secs(1),
             seal_level: 3,
             seal: true,
         }

@@ -3,6 +3,12 @@
 //! One is the machine's; a simulated one lives in memory, fails
 //! where it is told and forgets what was not synced when its power is cut.
 
+mod real;
+mod simulated;
+
+pub use real::RealDisk;
+pub use simulated::{Fault, SimulatedDisk};
+
 use std::io;
 use std::path::Path;
 
@@ -149,6 +155,14 @@ pub trait DiskFile: std::fmt::Debug + Send + Sync {
     ///
     /// What the system says.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Takes room for `len` bytes, so that the file system cannot give it to
+    /// anyone else; the file is at least that long afterwards.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull`, or what the system says.
+    fn allocate(&self, len: u64) -> io::Result<()>;
 
     /// Asks the system to forget what it holds of this file in memory, so
     /// that the next read sees the disk itself. Best effort.

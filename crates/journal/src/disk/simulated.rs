@@ -1,0 +1,561 @@
+//! A disk in memory that fails where it is told and loses what was not synced.
+//!
+//! For tests and simulations. One seed, one history of torn sectors.
+
+use super::{Claim, ClaimError, Disk, DiskFile, Space};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use trailbox_clock::{Random as _, SeededRandom};
+
+const SECTOR: usize = 512;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The operation does nothing and fails with this kind.
+    Error(ErrorKind),
+    /// A write stores the first half and fails with this kind; any other
+    /// operation fails whole.
+    Short(ErrorKind),
+    /// The power goes out before the operation.
+    PowerLoss,
+}
+
+/// A disk in memory. Clones share it.
+#[derive(Debug, Clone)]
+pub struct SimulatedDisk(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    nodes: HashMap<u64, Node>,
+    next_node: u64,
+    /// Names as a running process sees them.
+    names: BTreeMap<PathBuf, u64>,
+    /// Names that survive a power loss.
+    durable_names: BTreeMap<PathBuf, u64>,
+    /// Changes of names since the last sync of a directory, in order.
+    pending_names: Vec<NameChange>,
+    claims: HashSet<PathBuf>,
+    faults: BTreeMap<u64, Fault>,
+    sick: Option<ErrorKind>,
+    operations: u64,
+    capacity: u64,
+    /// Raised by each power loss: handles of before are dead.
+    power: u64,
+    off: bool,
+    random: SeededRandom,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    /// What is on the platter.
+    durable: Vec<u8>,
+    /// What was done since the last sync, in order.
+    pending: Vec<Change>,
+    /// What a running process reads.
+    live: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Write(u64, Vec<u8>),
+    Length(u64),
+}
+
+#[derive(Debug, Clone)]
+enum NameChange {
+    Link(PathBuf, u64),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+}
+
+impl SimulatedDisk {
+    /// An empty disk of one GiB; `seed` decides what a power loss keeps.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            nodes: HashMap::new(),
+            next_node: 1,
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            pending_names: Vec::new(),
+            claims: HashSet::new(),
+            faults: BTreeMap::new(),
+            sick: None,
+            operations: 0,
+            capacity: 1 << 30,
+            power: 0,
+            off: false,
+            random: SeededRandom::new(seed),
+        })))
+    }
+
+    /// How many changing operations were asked for so far.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// Lets changing operation number `operation` (from 0) go wrong.
+    pub fn fail_at(&self, operation: u64, fault: Fault) {
+        self.state().faults.insert(operation, fault);
+    }
+
+    /// Lets every changing operation fail from now on, or none any more.
+    pub fn set_sick(&self, kind: Option<ErrorKind>) {
+        self.state().sick = kind;
+    }
+
+    /// Sets the size of the disk. Bytes.
+    pub fn set_capacity(&self, capacity: u64) {
+        self.state().capacity = capacity;
+    }
+
+    /// Bytes all files take together.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.state().used()
+    }
+
+    /// Cuts the power: whoever uses the disk gets errors from now on.
+    pub fn cut_power(&self) {
+        self.state().cut_power();
+    }
+
+    /// Power is back; what was not synced is there, torn or gone.
+    pub fn restore_power(&self) {
+        self.state().restore_power();
+    }
+
+    /// Changes bytes behind everybody's back, as decaying hardware does.
+    pub fn damage(&self, file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.state();
+        let Some(id) = state.names.get(file).copied() else { return };
+        let Some(node) = state.nodes.get_mut(&id) else { return };
+        change(&mut node.live);
+        node.durable.clone_from(&node.live);
+        node.pending.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts a changing operation and lets it fail if it is its turn.
+    fn step(&mut self, power: u64) -> Result<(), Fault> {
+        if self.off || power != self.power {
+            return Err(Fault::Error(ErrorKind::Other));
+        }
+        let operation = self.operations;
+        self.operations += 1;
+        if let Some(kind) = self.sick {
+            return Err(Fault::Error(kind));
+        }
+        match self.faults.remove(&operation) {
+            None => Ok(()),
+            Some(Fault::PowerLoss) => {
+                self.cut_power();
+                Err(Fault::PowerLoss)
+            }
+            Some(fault) => Err(fault),
+        }
+    }
+
+    fn used(&self) -> u64 {
+        let ids: HashSet<u64> = self.names.values().copied().collect();
+        ids.iter().filter_map(|id| self.nodes.get(id)).map(|node| node.live.len() as u64).sum()
+    }
+
+    fn cut_power(&mut self) {
+        self.off = true;
+        self.power += 1;
+        self.claims.clear();
+    }
+
+    fn restore_power(&mut self) {
+        if !self.off {
+            self.cut_power();
+        }
+        let Self { nodes, random, .. } = self;
+        let mut ids: Vec<u64> = nodes.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            if let Some(node) = nodes.get_mut(&id) {
+                node.lose_some(random);
+            }
+        }
+        let kept = pick(&self.random, self.pending_names.len() + 1);
+        for change in std::mem::take(&mut self.pending_names).into_iter().take(kept) {
+            apply_name(&mut self.durable_names, change);
+        }
+        self.names = self.durable_names.clone();
+        self.off = false;
+        self.sick = None;
+        self.faults.clear();
+    }
+
+    fn rename(&mut self, change: NameChange) {
+        apply_name(&mut self.names, change.clone());
+        self.pending_names.push(change);
+    }
+}
+
+impl Node {
+    /// Applies a random part of what was not synced, sector by sector.
+    fn lose_some(&mut self, random: &SeededRandom) {
+        for change in std::mem::take(&mut self.pending) {
+            match change {
+                Change::Write(offset, bytes) => self.keep_some(random, offset, &bytes),
+                Change::Length(len) if pick(random, 2) == 0 => resize(&mut self.durable, len),
+                Change::Length(_) => {}
+            }
+        }
+        self.live.clone_from(&self.durable);
+    }
+
+    fn keep_some(&mut self, random: &SeededRandom, offset: u64, bytes: &[u8]) {
+        let fate = pick(random, 4);
+        let mut at = 0;
+        while at < bytes.len() {
+            // Sectors are whole on the platter, not relative to the write.
+            let into = usize::try_from(offset).unwrap_or(0) + at;
+            let end = (at + SECTOR - into % SECTOR).min(bytes.len());
+            let keep = match fate {
+                0 => true,
+                1 => false,
+                _ => pick(random, 2) == 0,
+            };
+            if keep {
+                put(&mut self.durable, offset + at as u64, &bytes[at..end]);
+            }
+            at = end;
+        }
+    }
+
+    fn sync(&mut self) {
+        self.pending.clear();
+        self.durable.clone_from(&self.live);
+    }
+}
+
+fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: NameChange) {
+    match change {
+        NameChange::Link(name, id) => {
+            names.insert(name, id);
+        }
+        NameChange::Rename(from, to) => {
+            if let Some(id) = names.remove(&from) {
+                names.insert(to, id);
+            }
+        }
+        NameChange::Remove(name) => {
+            names.remove(&name);
+        }
+    }
+}
+
+fn pick(random: &SeededRandom, below: usize) -> usize {
+    let mut bytes = [0; 8];
+    random.fill(&mut bytes);
+    usize::try_from(u64::from_le_bytes(bytes) >> 1).unwrap_or(0) % below.max(1)
+}
+
+fn put(content: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let end = start + bytes.len();
+    if content.len() < end {
+        content.resize(end, 0);
+    }
+    content[start..end].copy_from_slice(bytes);
+}
+
+fn resize(content: &mut Vec<u8>, len: u64) {
+    content.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
+}
+
+fn error(fault: Fault) -> io::Error {
+    match fault {
+        Fault::Error(kind) | Fault::Short(kind) => io::Error::new(kind, "simulated fault"),
+        Fault::PowerLoss => io::Error::other("simulated power loss"),
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn create_dir(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let inside = state.names.keys().filter(|file| file.parent() == Some(dir));
+        Ok(inside
+            .filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned()))
+            .collect())
+    }
+
+    fn create(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.state();
+        let power = state.power;
+        state.step(power).map_err(error)?;
+        if state.names.contains_key(file) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let id = state.next_node;
+        state.next_node += 1;
+        state.nodes.insert(id, Node::default());
+        state.rename(NameChange::Link(file.to_owned(), id));
+        Ok(Box::new(SimulatedFile { disk: self.clone(), id, power, read_only: false }))
+    }
+
+    fn open(&self, file: &Path, read_only: bool) -> io::Result<Box<dyn DiskFile>> {
+        let state = self.state();
+        if state.off {
+            return Err(error(Fault::PowerLoss));
+        }
+        let id = *state.names.get(file).ok_or(ErrorKind::NotFound)?;
+        let power = state.power;
+        Ok(Box::new(SimulatedFile { disk: self.clone(), id, power, read_only }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let power = state.power;
+        state.step(power).map_err(error)?;
+        if !state.names.contains_key(from) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        state.rename(NameChange::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, file: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let power = state.power;
+        state.step(power).map_err(error)?;
+        if !state.names.contains_key(file) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        state.rename(NameChange::Remove(file.to_owned()));
+        Ok(())
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let power = state.power;
+        state.step(power).map_err(error)?;
+        state.pending_names.clear();
+        state.durable_names = state.names.clone();
+        Ok(())
+    }
+
+    fn space(&self, _dir: &Path) -> io::Result<Space> {
+        let state = self.state();
+        let available = state.capacity.saturating_sub(state.used());
+        Ok(Space { total: state.capacity, available })
+    }
+
+    fn claim(&self, file: &Path, owner: &str) -> Result<Box<dyn Claim>, ClaimError> {
+        let mut state = self.state();
+        if state.off {
+            return Err(ClaimError::Disk(error(Fault::PowerLoss)));
+        }
+        if !state.claims.insert(file.to_owned()) {
+            return Err(ClaimError::Held { owner: owner.to_owned() });
+        }
+        let power = state.power;
+        Ok(Box::new(SimulatedClaim { disk: self.clone(), file: file.to_owned(), power }))
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedClaim {
+    disk: SimulatedDisk,
+    file: PathBuf,
+    power: u64,
+}
+
+impl Claim for SimulatedClaim {}
+
+impl Drop for SimulatedClaim {
+    fn drop(&mut self) {
+        let mut state = self.disk.state();
+        if state.power == self.power {
+            state.claims.remove(&self.file);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    id: u64,
+    power: u64,
+    read_only: bool,
+}
+
+impl SimulatedFile {
+    /// Runs a change on the file, or the fault that is due.
+    fn change(&self, act: impl FnOnce(&mut State, u64) -> io::Result<()>) -> io::Result<()> {
+        if self.read_only {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        let mut state = self.disk.state();
+        state.step(self.power).map_err(error)?;
+        act(&mut state, self.id)
+    }
+
+    fn store(state: &mut State, id: u64, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let len = state.nodes.get(&id).map_or(0, |node| node.live.len() as u64);
+        let room = state.capacity.saturating_sub(state.used());
+        let fits = usize::try_from((len + room).saturating_sub(offset)).unwrap_or(usize::MAX);
+        let kept = &bytes[..bytes.len().min(fits)];
+        if let Some(node) = state.nodes.get_mut(&id) {
+            put(&mut node.live, offset, kept);
+            node.pending.push(Change::Write(offset, kept.to_vec()));
+        }
+        if kept.len() < bytes.len() {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let state = self.disk.state();
+        if state.off || state.power != self.power {
+            return Err(error(Fault::PowerLoss));
+        }
+        let live = state.nodes.get(&self.id).map_or(&[][..], |node| &node.live);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(live.len());
+        let count = buffer.len().min(live.len() - start);
+        buffer[..count].copy_from_slice(&live[start..start + count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if self.read_only {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        let mut state = self.disk.state();
+        match state.step(self.power) {
+            Ok(()) => Self::store(&mut state, self.id, offset, bytes),
+            Err(Fault::Short(kind)) => {
+                Self::store(&mut state, self.id, offset, &bytes[..bytes.len() / 2])?;
+                Err(error(Fault::Short(kind)))
+            }
+            Err(fault) => Err(error(fault)),
+        }
+    }
+
+    /// A failed sync keeps a random part and forgets that the rest was dirty,
+    /// as Linux does.
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let fate = state.step(self.power);
+        let State { nodes, random, off, .. } = &mut *state;
+        let Some(node) = nodes.get_mut(&self.id) else { return Ok(()) };
+        match fate {
+            Ok(()) => {
+                node.sync();
+                Ok(())
+            }
+            Err(fault) => {
+                if !*off {
+                    let live = node.live.clone();
+                    node.lose_some(random);
+                    node.live = live;
+                }
+                Err(error(fault))
+            }
+        }
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        let state = self.disk.state();
+        Ok(state.nodes.get(&self.id).map_or(0, |node| node.live.len() as u64))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.change(|state, id| {
+            if let Some(node) = state.nodes.get_mut(&id) {
+                resize(&mut node.live, len);
+                node.pending.push(Change::Length(len));
+            }
+            Ok(())
+        })
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.change(|state, id| {
+            let used = state.used();
+            let Some(node) = state.nodes.get_mut(&id) else { return Ok(()) };
+            let more = len.saturating_sub(node.live.len() as u64);
+            if used + more > state.capacity {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            if more > 0 {
+                resize(&mut node.live, len);
+                node.pending.push(Change::Length(len));
+            }
+            Ok(())
+        })
+    }
+
+    fn forget_cache(&self) {
+        let mut state = self.disk.state();
+        if let Some(node) = state.nodes.get_mut(&self.id) {
+            let mut live = node.durable.clone();
+            for change in &node.pending {
+                match change {
+                    Change::Write(offset, bytes) => put(&mut live, *offset, bytes),
+                    Change::Length(len) => resize(&mut live, *len),
+                }
+            }
+            node.live = live;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Disk, Fault, SimulatedDisk};
+    use std::io::ErrorKind;
+    use std::path::Path;
+
+    #[test]
+    fn what_was_synced_survives_and_the_rest_may_not() {
+        let mut torn = 0;
+        for seed in 0..50 {
+            let disk = SimulatedDisk::new(seed);
+            let file = disk.create(Path::new("/d/a")).unwrap();
+            file.write_at(0, &[1; 1000]).unwrap();
+            file.sync().unwrap();
+            disk.sync_dir(Path::new("/d")).unwrap();
+            file.write_at(1000, &[2; 3000]).unwrap();
+            disk.cut_power();
+            assert!(file.write_at(0, &[9]).is_err());
+            disk.restore_power();
+            let file = disk.open(Path::new("/d/a"), true).unwrap();
+            let mut content = vec![0; 5000];
+            let len = file.read_at(0, &mut content).unwrap();
+            assert!(len >= 1000 && content[..1000].iter().all(|&b| b == 1), "seed {seed}");
+            torn += usize::from(len < 4000 || content[1000..4000].contains(&0));
+        }
+        assert!(torn > 10, "only {torn} of 50 seeds lost something");
+    }
+
+    #[test]
+    fn a_fault_strikes_once_where_it_was_put() {
+        let disk = SimulatedDisk::new(1);
+        disk.fail_at(1, Fault::Short(ErrorKind::StorageFull));
+        let file = disk.create(Path::new("/d/a")).unwrap();
+        assert_eq!(file.write_at(0, &[1; 10]).unwrap_err().kind(), ErrorKind::StorageFull);
+        assert_eq!(file.len().unwrap(), 5);
+        file.write_at(0, &[1; 10]).unwrap();
+    }
+}

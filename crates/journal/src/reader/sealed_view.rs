@@ -1,0 +1,216 @@
+//! A sealed segment as a reader sees it: both streams as one.
+
+use super::cache::Cache;
+use crate::disk::Disk;
+use crate::error::FileFault;
+use crate::format::block::Descriptor;
+use crate::names::{self, Presence, Segment};
+use crate::sealed::{Opened, SealedFile, Table};
+use crate::{
+    Corruption, DataKeys, Extension, FrameKind, KeyError, Payload, Position, StoredFrame, Stream,
+};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use trailbox_clock::Micros;
+
+/// Sealed files kept open, with their tables. Bytes of tables.
+const TABLES: usize = 32 << 20;
+const STREAMS: [Stream; 2] = [Stream::Management, Stream::Data];
+
+/// A sealed file and its table.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) file: SealedFile,
+    table: Table,
+}
+
+type FileKey = (u64, u64, Stream);
+
+/// Opens sealed files and blocks, and keeps the recent ones.
+#[derive(Debug)]
+pub(super) struct SealedStore {
+    files: Mutex<Cache<FileKey, Sealed>>,
+    blocks: Mutex<Cache<(FileKey, u32), Opened>>,
+}
+
+/// A frame that is about to be read.
+struct Wanted {
+    sequence: u64,
+    block: u32,
+    sealed: Arc<Sealed>,
+    stream: Stream,
+}
+
+impl SealedStore {
+    /// Keeps at most `block_bytes` of opened blocks.
+    pub(super) fn new(block_bytes: usize) -> Self {
+        Self { files: Mutex::new(Cache::new(TABLES)), blocks: Mutex::new(Cache::new(block_bytes)) }
+    }
+
+    /// One stream of `segment`; `None` when it was dropped or never there.
+    pub(super) fn file(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        segment: &Segment,
+        stream: Stream,
+    ) -> Result<Option<Arc<Sealed>>, FileFault> {
+        if segment.presence(stream) != Presence::Sealed {
+            return Ok(None);
+        }
+        let key = (segment.first, segment.epoch, stream);
+        if let Some(sealed) = lock(&self.files).get(&key) {
+            return Ok(Some(sealed));
+        }
+        let name = names::sealed_name(segment.first, segment.last, segment.epoch, stream);
+        let file = SealedFile::open(disk, &dir.join(name))?;
+        let table = file.table()?;
+        let weight = table.frames.len() * 16 + table.blocks.len() * 128;
+        let sealed = Arc::new(Sealed { file, table });
+        lock(&self.files).insert(key, Arc::clone(&sealed), weight);
+        Ok(Some(sealed))
+    }
+
+    pub(super) fn forget(&self, first: u64, epoch: u64, stream: Stream) {
+        lock(&self.files).remove(&(first, epoch, stream));
+    }
+
+    /// Frames `from` and up of both streams, in order, of the wanted kinds:
+    /// at most `max`. Gives the last sequence visited as well.
+    pub(super) fn read(
+        &self,
+        (disk, keys, dir): (&dyn Disk, &dyn DataKeys, &Path),
+        segment: &Segment,
+        from: u64,
+        (max, kinds): (usize, u8),
+    ) -> Result<(Vec<StoredFrame>, u64), FileFault> {
+        let mut wanted = Vec::new();
+        let mut more = false;
+        for stream in STREAMS {
+            let Some(sealed) = self.file(disk, dir, segment, stream)? else { continue };
+            let start = sealed.table.frames.partition_point(|(sequence, _)| *sequence < from);
+            let frames = &sealed.table.frames[start..];
+            more |= frames.len() > max;
+            wanted.extend(frames.iter().take(max).map(|&(sequence, block)| Wanted {
+                sequence,
+                block,
+                sealed: Arc::clone(&sealed),
+                stream,
+            }));
+        }
+        wanted.sort_unstable_by_key(|wanted| wanted.sequence);
+        more |= wanted.len() > max;
+        wanted.truncate(max);
+        let visited = match wanted.last() {
+            Some(last) if more => last.sequence,
+            _ => segment.last,
+        };
+        let mut frames = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let descriptor = &wanted.sealed.table.blocks[wanted.block as usize];
+            if descriptor.summary.kinds & kinds == 0 {
+                continue;
+            }
+            let frame = self.frame(keys, segment, &wanted, descriptor)?;
+            if kinds >> (frame.kind as u8) & 1 == 1 {
+                frames.push(frame);
+            }
+        }
+        Ok((frames, visited))
+    }
+
+    /// The frame with `sequence`, if a stream that is there holds it.
+    pub(super) fn fetch(
+        &self,
+        (disk, keys, dir): (&dyn Disk, &dyn DataKeys, &Path),
+        segment: &Segment,
+        sequence: u64,
+    ) -> Result<Option<StoredFrame>, FileFault> {
+        for stream in STREAMS {
+            let Some(sealed) = self.file(disk, dir, segment, stream)? else { continue };
+            let frames = &sealed.table.frames;
+            let Ok(at) = frames.binary_search_by_key(&sequence, |frame| frame.0) else { continue };
+            let block = frames[at].1;
+            let wanted = Wanted { sequence, block, sealed: Arc::clone(&sealed), stream };
+            let descriptor = &sealed.table.blocks[block as usize];
+            return self.frame(keys, segment, &wanted, descriptor).map(Some);
+        }
+        Ok(None)
+    }
+
+    fn frame(
+        &self,
+        keys: &dyn DataKeys,
+        segment: &Segment,
+        wanted: &Wanted,
+        descriptor: &Descriptor,
+    ) -> Result<StoredFrame, FileFault> {
+        let header = &wanted.sealed.file.header;
+        let position =
+            Position { node: header.node, epoch: header.epoch, sequence: wanted.sequence };
+        // Asked every time: the account may have been erased since.
+        if !descriptor.clear
+            && let Err(err) = keys.by_id(&descriptor.account, descriptor.key_id)
+        {
+            return match err {
+                KeyError::Erased { .. } => Ok(blank(position, descriptor)),
+                other => Err(other.into()),
+            };
+        }
+        let key = ((segment.first, segment.epoch, wanted.stream), wanted.block);
+        let cached = lock(&self.blocks).get(&key);
+        let opened = match cached {
+            Some(opened) => opened,
+            None => {
+                let opened = wanted.sealed.file.block(keys, wanted.block as usize, descriptor)?;
+                let weight = match &opened {
+                    Opened::Block(block) => block.weight(),
+                    Opened::Erased => 64,
+                };
+                let opened = Arc::new(opened);
+                lock(&self.blocks).insert(key, Arc::clone(&opened), weight);
+                opened
+            }
+        };
+        match &*opened {
+            Opened::Erased => Ok(blank(position, descriptor)),
+            Opened::Block(block) => block
+                .frame(position, &descriptor.account)
+                .ok_or_else(|| astray(&wanted.sealed.file, descriptor, wanted.sequence)),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn astray(file: &SealedFile, descriptor: &Descriptor, sequence: u64) -> FileFault {
+    FileFault::Corrupt(Corruption {
+        file: file.path().to_owned(),
+        offset: descriptor.offset,
+        what: "the block does not hold the frame its table names".to_owned(),
+        first_affected: sequence,
+        last_affected: sequence,
+    })
+}
+
+/// What is left of a sealed frame whose account was erased.
+fn blank(position: Position, descriptor: &Descriptor) -> StoredFrame {
+    let kinds = descriptor.summary.kinds;
+    let only = u8::try_from(kinds.trailing_zeros()).ok().filter(|_| kinds.is_power_of_two());
+    StoredFrame {
+        position,
+        kind: only.and_then(FrameKind::from_byte).unwrap_or(FrameKind::Record),
+        account: descriptor.account.clone(),
+        region: String::new(),
+        category: crate::MANAGEMENT,
+        read_only: false,
+        carried: false,
+        event_id: [0; 16],
+        arrival: Micros(descriptor.summary.min_arrival),
+        commit: Micros(descriptor.summary.min_arrival),
+        extension: Extension::default(),
+        payload: Payload::Erased,
+    }
+}

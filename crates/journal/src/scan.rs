@@ -1,0 +1,157 @@
+//! Walking through the frames of an unsealed segment, and judging its end.
+
+use crate::disk::DiskFile;
+use crate::format::frame::{Body, FrameFault, HEAD, Head, MAGIC};
+use std::io;
+
+/// Bytes read at once.
+const CHUNK: usize = 256 << 10;
+
+/// A frame on disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub(crate) offset: u64,
+    pub(crate) head: Head,
+    /// Checksum verified, attributes not yet read.
+    pub(crate) body: &'a [u8],
+}
+
+impl Found<'_> {
+    /// Where the next frame begins.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset + HEAD as u64 + self.head.body_len as u64
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.head.stamp.sequence
+    }
+}
+
+/// What comes next in a segment.
+#[derive(Debug)]
+pub(crate) enum Step<'a> {
+    Frame(Found<'a>),
+    /// Exactly at the limit.
+    End,
+    /// Something that is no whole frame.
+    Bad {
+        offset: u64,
+        what: &'static str,
+    },
+    /// A frame of a newer release.
+    Unsupported(String),
+}
+
+/// Reads frame after frame up to a limit.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    file: &'a dyn DiskFile,
+    buffer: Vec<u8>,
+    /// File offset of `buffer[0]`.
+    start: u64,
+    /// Next frame, file offset.
+    at: u64,
+    limit: u64,
+}
+
+impl<'a> Walk<'a> {
+    /// Walks from `at` to `limit`, both file offsets.
+    pub(crate) fn new(file: &'a dyn DiskFile, at: u64, limit: u64) -> Self {
+        Self { file, buffer: Vec::new(), start: at, at, limit }
+    }
+
+    pub(crate) fn next(&mut self) -> io::Result<Step<'_>> {
+        if self.at >= self.limit {
+            return Ok(Step::End);
+        }
+        let offset = self.at;
+        let bad = |what| Ok(Step::Bad { offset, what });
+        if !self.fill(HEAD)? {
+            return bad("the head of a frame is cut short");
+        }
+        let from = self.index();
+        let Some(head) = self.buffer[from..].first_chunk::<HEAD>() else {
+            return bad("the head of a frame is cut short");
+        };
+        let head = match Head::decode(head) {
+            Ok(head) => head,
+            Err(FrameFault::Bad(what)) => return bad(what),
+            Err(FrameFault::Unsupported(what)) => return Ok(Step::Unsupported(what)),
+        };
+        if !self.fill(HEAD + head.body_len)? {
+            return bad("the body of a frame is cut short");
+        }
+        let from = self.index() + HEAD;
+        let body = &self.buffer[from..from + head.body_len];
+        if !head.fits(body) {
+            return bad("checksum of a frame's body is wrong");
+        }
+        self.at = offset + (HEAD + head.body_len) as u64;
+        Ok(Step::Frame(Found { offset, head, body }))
+    }
+
+    fn index(&self) -> usize {
+        usize::try_from(self.at - self.start).unwrap_or(usize::MAX)
+    }
+
+    /// Makes `len` bytes from `at` available; false when the limit is nearer.
+    fn fill(&mut self, len: usize) -> io::Result<bool> {
+        if self.at + len as u64 > self.limit {
+            return Ok(false);
+        }
+        let have = self.buffer.len() - self.index().min(self.buffer.len());
+        if have >= len {
+            return Ok(true);
+        }
+        let index = self.index().min(self.buffer.len());
+        self.buffer.drain(..index);
+        self.start = self.at;
+        let left = usize::try_from(self.limit - self.at).unwrap_or(usize::MAX);
+        let want = len.max(CHUNK).min(left);
+        self.buffer.resize(want, 0);
+        let read = self.file.read_at(self.at + have as u64, &mut self.buffer[have..])?;
+        self.buffer.truncate(have + read);
+        Ok(self.buffer.len() >= len)
+    }
+}
+
+/// The first sequence found behind `offset` that proves that frame `expected`
+/// was durable: a whole frame of a *later* batch stands there.
+///
+/// A batch is written only when the one before it is durable. So damage with
+/// nothing but frames of the same batch behind it is a torn write that nobody
+/// was told about; damage with a later batch behind it is a loss.
+pub(crate) fn proof_of_durability(
+    file: &dyn DiskFile,
+    (offset, limit): (u64, u64),
+    expected: u64,
+) -> io::Result<Option<u64>> {
+    let mut rest = vec![0; usize::try_from(limit.saturating_sub(offset)).unwrap_or(0)];
+    let read = file.read_at(offset, &mut rest)?;
+    rest.truncate(read);
+    let mut at = 0;
+    while let Some(next) = find(&rest[at..]) {
+        at += next;
+        match whole_frame(&rest[at..]) {
+            Some(head) if is_later(&head, expected) => return Ok(Some(head.stamp.sequence)),
+            Some(head) => at += HEAD + head.body_len,
+            None => at += 1,
+        }
+    }
+    Ok(None)
+}
+
+fn is_later(head: &Head, expected: u64) -> bool {
+    let batch = head.stamp.sequence.saturating_sub(u64::from(head.stamp.index));
+    head.stamp.sequence > expected && batch > expected
+}
+
+fn find(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(MAGIC.len()).position(|window| window == MAGIC)
+}
+
+fn whole_frame(bytes: &[u8]) -> Option<Head> {
+    let head = Head::decode(bytes.first_chunk()?).ok()?;
+    let body = bytes.get(HEAD..HEAD + head.body_len)?;
+    (head.fits(body) && Body::decode(body).is_ok()).then_some(head)
+}
