@@ -12,6 +12,10 @@ use trailbox_service_facts::decode::{Element, FormNode, Tree, query_member};
 use trailbox_service_facts::tables::{Ec2Tables, TimestampStyle, Verb};
 use trailbox_service_facts::{Member, ShapeId, ShapeKind};
 
+/// Lists of old answers whose elements stand in `item`, as in all five raw
+/// records that have one; every other list says `items`.
+const SINGULAR_ANSWERS: [&str; 1] = ["privateIpAddressesSet"];
+
 /// `requestParameters` of a newer operation.
 pub(crate) fn wrapped_request(
     renderer: Renderer<'_>,
@@ -173,10 +177,13 @@ pub(crate) fn legacy_request(renderer: Renderer<'_>, tables: &Ec2Tables, tree: &
 
 /// `responseElements` of an old operation.
 pub(crate) fn legacy_response(renderer: Renderer<'_>, tables: &Ec2Tables, tree: &Tree) -> Value {
+    let legacy = Legacy { renderer, tables };
     match tree {
         Tree::Structure(shape, known, unknown) => {
-            Value::Object(Legacy { renderer, tables }.answer(*shape, known, unknown))
+            Value::Object(legacy.answer(*shape, known, unknown))
         }
+        // An answer without a model: `return` and the request id.
+        Tree::Map(_) => legacy.unmodelled("", tree),
         _ => Value::Null,
     }
 }
@@ -304,7 +311,7 @@ impl Legacy<'_> {
                 Some(Some(value)) => object.insert(name, value),
                 Some(None) => None,
                 None => {
-                    let value = self.answer_value(value);
+                    let value = self.answer_value(&name, value);
                     let text = self.tables.text(operation, &name);
                     object.insert(name, if text { as_text(value) } else { value })
                 }
@@ -316,12 +323,14 @@ impl Legacy<'_> {
         object
     }
 
-    fn answer_value(&self, value: &Tree) -> Value {
+    fn answer_value(&self, name: &str, value: &Tree) -> Value {
         match value {
             Tree::List(elements) if elements.is_empty() => json!({}),
             Tree::List(elements) => {
-                let items: Vec<Value> = elements.iter().map(|e| self.answer_value(e)).collect();
-                json!({ "items": items })
+                let items: Vec<Value> =
+                    elements.iter().map(|element| self.answer_value("", element)).collect();
+                let key = if SINGULAR_ANSWERS.contains(&name) { "item" } else { "items" };
+                json!({ key: items })
             }
             Tree::Structure(shape, known, unknown) => {
                 Value::Object(self.answer(*shape, known, unknown))
