@@ -259,39 +259,50 @@ mod tests {
 
     #[test]
     fn s3_reads_its_own_xml() {
-        check(Shape::S3, expect![[r#"
+        check(
+            Shape::S3,
+            expect![[r#"
             HTTP/1.1 502 Bad Gateway
             x-amz-request-id: ID
             Content-Type: application/xml
             Content-Length: 203
             Date: Sun, 06 Nov 1994 08:49:37 GMT
 
-            <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message><Resource>/b/&lt;k&gt;</Resource><RequestId>ID</RequestId></Error>"#]]);
+            <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message><Resource>/b/&lt;k&gt;</Resource><RequestId>ID</RequestId></Error>"#]],
+        );
     }
 
     #[test]
     fn query_and_ec2_read_theirs() {
-        check(Shape::Query, expect![[r#"
+        check(
+            Shape::Query,
+            expect![[r#"
             HTTP/1.1 502 Bad Gateway
             x-amzn-RequestId: ID
             Content-Type: text/xml
             Content-Length: 226
             Date: Sun, 06 Nov 1994 08:49:37 GMT
 
-            <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ErrorResponse><Error><Type>Receiver</Type><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message></Error><RequestId>ID</RequestId></ErrorResponse>"#]]);
-        check(Shape::Ec2, expect![[r#"
+            <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ErrorResponse><Error><Type>Receiver</Type><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message></Error><RequestId>ID</RequestId></ErrorResponse>"#]],
+        );
+        check(
+            Shape::Ec2,
+            expect![[r#"
             HTTP/1.1 502 Bad Gateway
             x-amzn-RequestId: ID
             Content-Type: text/xml
             Content-Length: 207
             Date: Sun, 06 Nov 1994 08:49:37 GMT
 
-            <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message></Error></Errors><RequestID>ID</RequestID></Response>"#]]);
+            <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message></Error></Errors><RequestID>ID</RequestID></Response>"#]],
+        );
     }
 
     #[test]
     fn json_is_answered_in_the_version_asked() {
-        check(Shape::Json, expect![[r#"
+        check(
+            Shape::Json,
+            expect![[r#"
             HTTP/1.1 502 Bad Gateway
             x-amzn-RequestId: ID
             Content-Type: application/x-amz-json-1.0
@@ -299,8 +310,11 @@ mod tests {
             Date: Sun, 06 Nov 1994 08:49:37 GMT
             x-amzn-ErrorType: Trailbox.UpstreamUnavailable
 
-            {\"__type\":\"Trailbox.UpstreamUnavailable\",\"message\":\"a < b\"}"#]]);
-        check(Shape::RestJson, expect![[r#"
+            {\"__type\":\"Trailbox.UpstreamUnavailable\",\"message\":\"a < b\"}"#]],
+        );
+        check(
+            Shape::RestJson,
+            expect![[r#"
             HTTP/1.1 502 Bad Gateway
             x-amzn-RequestId: ID
             Content-Type: application/json
@@ -308,12 +322,15 @@ mod tests {
             Date: Sun, 06 Nov 1994 08:49:37 GMT
             x-amzn-ErrorType: Trailbox.UpstreamUnavailable
 
-            {\"message\":\"a < b\"}"#]]);
+            {\"message\":\"a < b\"}"#]],
+        );
     }
 
     #[test]
     fn cbor_is_a_map_of_two() {
-        check(Shape::Cbor, expect![[r#"
+        check(
+            Shape::Cbor,
+            expect![[r#"
             HTTP/1.1 502 Bad Gateway
             x-amzn-RequestId: ID
             Content-Type: application/cbor
@@ -321,6 +338,7 @@ mod tests {
             Date: Sun, 06 Nov 1994 08:49:37 GMT
             smithy-protocol: rpc-v2-cbor
 
-            \xa2f__typey\x00\x1cTrailbox.UpstreamUnavailablegmessageea < b"#]]);
+            \xa2f__typey\x00\x1cTrailbox.UpstreamUnavailablegmessageea < b"#]],
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! a buffer in front and patience that ends.
 
 use crate::wire::{FramingError, HeadError};
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -202,7 +202,7 @@ impl Outbound {
         }
         let half = &mut self.half;
         let work = async {
-            half.write_all_buf(&mut first.chain(second)).await?;
+            half.write_all_buf(&mut bytes::Buf::chain(first, second)).await?;
             half.flush().await
         };
         match tokio::time::timeout(self.patience, work).await {

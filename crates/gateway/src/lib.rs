@@ -1,4 +1,36 @@
 //! The recording proxy: one port, every AWS service.
+//!
+//! What comes in is forwarded byte for byte and recorded before its answer is
+//! complete. [`Gateway::run`] serves a listener; a connection is a chain of
+//! calls, and `call::serve` is the life of one.
+//!
+//! Absent on purpose: no HTTP library sits between the two sides, because one
+//! that re-serialises would break signatures; nothing here reads the journal,
+//! answers an AWS operation, or writes anything but the journal.
 
+pub mod answer;
 pub mod config;
+pub mod observe;
+pub mod tls;
 pub mod wire;
+
+mod admin;
+mod budget;
+mod call;
+mod connection;
+mod directory;
+mod engine;
+mod gateway;
+mod io;
+mod listener;
+mod passage;
+mod seen;
+mod shared;
+mod source;
+mod tend;
+mod upstream;
+mod who;
+
+pub use directory::SharedDirectory;
+pub use gateway::{Gateway, GatewayParts, ListenerRole, MetricsText, Mode};
+pub use upstream::ClientTlsError;

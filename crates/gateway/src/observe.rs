@@ -68,7 +68,7 @@ impl Listening<'_> {
 pub(crate) struct RequestRejected<'a> {
     pub(crate) peer: std::net::IpAddr,
     pub(crate) reason: &'static str,
-    pub(crate) error: &'a dyn std::fmt::Display,
+    pub(crate) error: &'a dyn std::error::Error,
 }
 
 impl RequestRejected<'_> {
@@ -106,7 +106,7 @@ pub(crate) struct UpstreamFailed<'a> {
     pub(crate) forwarded: bool,
     /// Whether the connection had served a call before.
     pub(crate) reused: bool,
-    pub(crate) error: &'a dyn std::fmt::Display,
+    pub(crate) error: &'a dyn std::error::Error,
 }
 
 impl UpstreamFailed<'_> {
@@ -121,7 +121,7 @@ impl UpstreamFailed<'_> {
 pub(crate) struct JournalFailed<'a> {
     pub(crate) event_id: &'a str,
     pub(crate) what: &'static str,
-    pub(crate) error: &'a dyn std::fmt::Display,
+    pub(crate) error: &'a dyn std::error::Error,
 }
 
 impl JournalFailed<'_> {

@@ -198,7 +198,10 @@ mod tests {
         let mut passage = Passage::new(Framing::Length(6), 4);
         passage.scan(b"abcdef").unwrap();
         let captured = passage.captured();
-        assert_eq!((&captured.bytes[..], captured.total, captured.complete), (&b"abcd"[..], 6, false));
+        assert_eq!(
+            (&captured.bytes[..], captured.total, captured.complete),
+            (&b"abcd"[..], 6, false)
+        );
     }
 
     #[test]

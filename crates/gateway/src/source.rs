@@ -10,11 +10,7 @@ use trailbox_exchange::RequestHead;
 /// from the right: each trusted proxy appended who spoke to it, so the first
 /// untrusted address is the caller. Text that is no address ends the search at
 /// the proxy that vouched last.
-pub(crate) fn source_address(
-    head: &RequestHead,
-    peer: IpAddr,
-    trusted: &[Network],
-) -> IpAddr {
+pub(crate) fn source_address(head: &RequestHead, peer: IpAddr, trusted: &[Network]) -> IpAddr {
     let mut source = peer.to_canonical();
     let fields: Vec<&str> = head.headers.get_all("x-forwarded-for").collect();
     for hop in fields.iter().rev().flat_map(|field| field.rsplit(',')) {

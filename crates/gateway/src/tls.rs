@@ -80,11 +80,10 @@ pub fn server_config(pair: &PemPair) -> Result<Arc<ServerConfig>, ServerTlsError
     }
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes())
         .map_err(|err| ServerTlsError::Key { reason: err.to_string() })?;
-    let mut config =
-        ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

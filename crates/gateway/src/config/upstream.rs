@@ -116,9 +116,9 @@ impl<'de> Deserialize<'de> for VerifiesSignatures {
             Written::Flag(true) => Ok(Self::Yes),
             Written::Flag(false) => Ok(Self::No),
             Written::Word(word) if word == "probe" => Ok(Self::Probe),
-            Written::Word(word) => Err(serde::de::Error::custom(format!(
-                "`{word}` is not true, false or \"probe\""
-            ))),
+            Written::Word(word) => {
+                Err(serde::de::Error::custom(format!("`{word}` is not true, false or \"probe\"")))
+            }
         }
     }
 }
@@ -205,7 +205,13 @@ impl std::str::FromStr for UpstreamUrl {
         }
         let (host, port) = split_port(rest);
         let port = match port {
-            None => if tls { 443 } else { 80 },
+            None => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
             Some(port) => port
                 .parse()
                 .ok()

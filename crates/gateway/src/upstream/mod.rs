@@ -6,8 +6,7 @@ mod pool;
 mod probe;
 mod tls;
 
-pub(crate) use answerer::{Answerer, Answerers, Nobody, Upstream, Verifies};
+pub(crate) use answerer::{Answerers, Nobody, Upstream, Verifies};
 pub(crate) use connect::ConnectError;
-pub(crate) use pool::Lease;
-pub(crate) use probe::probe_all;
+pub(crate) use probe::{fetch, probe_all};
 pub use tls::ClientTlsError;

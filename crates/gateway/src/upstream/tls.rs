@@ -78,8 +78,7 @@ impl ClientTls {
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, ClientTlsError> {
-    let unusable =
-        |reason: String| ClientTlsError::CaFile { path: path.to_owned(), reason };
+    let unusable = |reason: String| ClientTlsError::CaFile { path: path.to_owned(), reason };
     let mut roots = RootCertStore::empty();
     for certificate in
         CertificateDer::pem_file_iter(path).map_err(|err| unusable(err.to_string()))?

@@ -42,14 +42,22 @@ enum State {
     Length(u64),
     UntilClose,
     /// Within the line of a chunk size.
-    Size { value: u64, digits: u8, length: usize, part: SizePart },
+    Size {
+        value: u64,
+        digits: u8,
+        length: usize,
+        part: SizePart,
+    },
     /// Within a chunk, so many bytes from its end.
     Data(u64),
     /// At the CR, then at the LF, behind a chunk.
     DataCr,
     DataLf,
     /// Within the trailer.
-    Trailer { length: usize, part: TrailerPart },
+    Trailer {
+        length: usize,
+        part: TrailerPart,
+    },
     Done,
 }
 
@@ -279,9 +287,22 @@ mod tests {
     #[test]
     fn framing_that_is_not_chunked_is_refused() {
         let cases: [&[u8]; 16] = [
-            b"\r\n", b"x\r\n", b"0x3\r\nabc", b"-1\r\n", b"+3\r\n", b" 3\r\n", b"3\nabc", b"3\rabc",
-            b"3 3\r\nabc", b"1000000000000000\r\n", b"3\r\nabcd", b"3\r\nabc\n", b"3;\n\r\n",
-            b"0\r\n folded\r\n\r\n", b"0\r\nno colon\r\n\r\n", b"0\r\na: \0\r\n\r\n",
+            b"\r\n",
+            b"x\r\n",
+            b"0x3\r\nabc",
+            b"-1\r\n",
+            b"+3\r\n",
+            b" 3\r\n",
+            b"3\nabc",
+            b"3\rabc",
+            b"3 3\r\nabc",
+            b"1000000000000000\r\n",
+            b"3\r\nabcd",
+            b"3\r\nabc\n",
+            b"3;\n\r\n",
+            b"0\r\n folded\r\n\r\n",
+            b"0\r\nno colon\r\n\r\n",
+            b"0\r\na: \0\r\n\r\n",
         ];
         for wire in cases {
             assert!(read(Framing::Chunked, wire, 99).is_err(), "{:?}", wire.escape_ascii());

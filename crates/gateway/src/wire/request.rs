@@ -184,10 +184,7 @@ mod tests {
         {
             assert!(parse(&format!("{line}\r\nHost: h\r\n\r\n")).is_err(), "{line:?}");
         }
-        assert_eq!(
-            parse("GET / HTTP/1.1\r\n\r\n").map(drop),
-            Err(HeadError::Host { count: 0 })
-        );
+        assert_eq!(parse("GET / HTTP/1.1\r\n\r\n").map(drop), Err(HeadError::Host { count: 0 }));
     }
 
     #[test]

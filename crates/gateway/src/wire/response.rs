@@ -116,7 +116,12 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", false, UntilClose, false),
             ("HTTP/1.0 200 OK\r\n\r\n", false, UntilClose, false),
             ("HTTP/1.0 200 OK\nContent-Length: 5\n\n", false, Length(5), false),
-            ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", false, Length(0), false),
+            (
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                false,
+                Length(0),
+                false,
+            ),
         ];
         for (text, to_head, framing, keep_alive) in cases {
             let response = parse(text, to_head);

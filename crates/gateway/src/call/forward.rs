@@ -1,0 +1,271 @@
+//! To the upstream and back.
+
+use super::Call;
+use super::local::Stop;
+use super::relay::{Incoming, Relayed, Terms, Trouble, relay};
+use super::send::{Gate, SendError, Sending, send};
+use crate::answer::Refusal;
+use crate::config::OnFailure;
+use crate::connection::{After, Client};
+use crate::engine;
+use crate::io::{Inbound, Outbound, PeerError, join, part};
+use crate::observe;
+use crate::passage::Passage;
+use crate::upstream::{ConnectError, Upstream};
+use std::sync::Arc;
+use std::time::Duration;
+use trailbox_record::Failure;
+
+impl Call<'_> {
+    /// Forwards the call, records it, and releases its answer.
+    pub(super) async fn forward(mut self, client: &mut Client, mut body: Passage) -> After {
+        let Some(upstream) = self.upstream.clone() else {
+            return After::Close;
+        };
+        let lease = match upstream.pool.lease().await {
+            Ok(lease) => lease,
+            Err(error) => {
+                self.report(&upstream, false, false, &error);
+                let stop = Stop::Refused(unreachable(&upstream, &error));
+                return self.stop(client, body, stop).await;
+            }
+        };
+        let reused = lease.reused;
+        let (mut up_in, mut up_out) = part(lease.io, self.shared.config.limits.stall_timeout);
+        let relayed = self.exchange(client, &mut body, &mut up_in, &mut up_out).await;
+        let waited = relayed.waited;
+        if let Some(Trouble::Upstream(error) | Trouble::Broken(error)) = &relayed.trouble {
+            self.report(&upstream, relayed.sent, reused, error);
+        }
+        let started = self.started;
+        let after = match relayed.answer {
+            None => {
+                drop((up_in, up_out));
+                let stop = self.no_answer(relayed.trouble, relayed.sent);
+                self.stop(client, body, stop).await
+            }
+            Some(_) => self.answered(client, body, relayed, (up_in, up_out), &upstream).await,
+        };
+        let added = started.elapsed().saturating_sub(waited).as_secs_f64();
+        metrics::histogram!(observe::ADDED_SECONDS).record(added);
+        let name = upstream.name.clone();
+        metrics::histogram!(observe::UPSTREAM_SECONDS, "upstream" => name)
+            .record(waited.as_secs_f64());
+        after
+    }
+
+    /// Sends the request and brings back all of the answer but its end.
+    async fn exchange(
+        &mut self,
+        client: &mut Client,
+        body: &mut Passage,
+        up_in: &mut Inbound,
+        up_out: &mut Outbound,
+    ) -> Relayed {
+        let head = self.head_to_send();
+        let terms = self.terms();
+        let forward_anyway =
+            self.shared.config.recording.on_failure_of(self.read_only) == OnFailure::Forward;
+        let gate = Gate {
+            who: &mut self.who,
+            head: &self.request.head,
+            route: &self.route,
+            intent: &mut self.intent,
+            clock: &*self.shared.clock,
+            forward_anyway,
+        };
+        let Client { inbound, outbound, .. } = client;
+        let patience = terms.stall_timeout;
+        let sending = Sending::new(send(&head, inbound, up_out, body, gate, patience));
+        relay(sending, up_in, outbound, &terms).await
+    }
+
+    /// The head as it came; the engine is told who calls.
+    fn head_to_send(&self) -> bytes::Bytes {
+        let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
+        if !own {
+            return self.request.raw.clone();
+        }
+        let told = engine::Told {
+            service: match self.route.service_name() {
+                "" => self.route.scope_service.as_deref().unwrap_or_default(),
+                name => name,
+            },
+            operation: self.route.operation_name(),
+            caller: &self.who.caller,
+            region: self.region(),
+            request_id: &self.request_id,
+            position: self.shared.journal.durable(),
+        };
+        engine::head(&self.request.raw, &told).into()
+    }
+
+    fn terms(&self) -> Terms {
+        let limits = &self.shared.config.limits;
+        Terms {
+            limits: self.shared.head_limits,
+            to_head: self.request.head.method == "HEAD",
+            said_continue: self.said_continue,
+            response_timeout: limits.response_timeout,
+            stall_timeout: limits.stall_timeout,
+            caps: (self.plan.response_cap, self.plan.response_on_error_cap),
+            event_stream: self.route.op().is_some_and(|operation| operation.event_stream),
+        }
+    }
+
+    /// Records an answered call and releases what was held of the answer.
+    async fn answered(
+        &mut self,
+        client: &mut Client,
+        mut body: Passage,
+        relayed: Relayed,
+        (mut up_in, up_out): (Inbound, Outbound),
+        upstream: &Upstream,
+    ) -> After {
+        let Relayed { answer, trouble, sent, .. } = relayed;
+        let Some(mut answer) = answer else {
+            return After::Close;
+        };
+        let failure = match &trouble {
+            Some(Trouble::Sending(error)) => self.sending_failure(error),
+            Some(Trouble::Upstream(_) | Trouble::Broken(_)) | None => None,
+        };
+        // Resolve the intent after itself, whatever became of the sending.
+        let _ = self.intent.wait().await;
+        let told = Some((&answer.head.head, &mut answer.body));
+        self.record(client, &mut body, told, failure).await;
+
+        let mut broken = trouble.is_some();
+        if answer.stream {
+            let patience = self.shared.config.limits.response_timeout;
+            let piped = answer.pipe(&mut up_in, &mut client.outbound, patience).await;
+            broken = broken || piped.is_err();
+        } else if !broken {
+            answer.release(&mut up_in, &mut client.outbound).await;
+        }
+        let whole = answer.body.may_end_here() && !broken;
+        self.give_back(&answer, whole && sent, (up_in, up_out), upstream).await;
+        self.after(&answer, whole, sent)
+    }
+
+    /// Returns the connection to the pool, if both sides can go on with it.
+    async fn give_back(
+        &self,
+        answer: &Incoming,
+        clean: bool,
+        (up_in, mut up_out): (Inbound, Outbound),
+        upstream: &Upstream,
+    ) {
+        let reusable = clean
+            && answer.body.is_done()
+            && answer.head.keep_alive
+            && self.request.keep_alive
+            && up_in.buffer.is_empty();
+        if reusable {
+            let kept = answer.head.head.headers.get("keep-alive").and_then(peer_timeout);
+            upstream.pool.give_back(join(up_in, up_out), kept);
+        } else {
+            up_out.shutdown().await;
+        }
+    }
+
+    fn after(&self, answer: &Incoming, whole: bool, sent: bool) -> After {
+        if answer.client_gone || !whole {
+            After::Cut
+        } else if sent && answer.head.keep_alive && self.request.keep_alive {
+            After::Keep
+        } else {
+            After::Close
+        }
+    }
+
+    /// What a call that got no answer is told, and what its record says.
+    fn no_answer(&mut self, trouble: Option<Trouble>, sent: bool) -> Stop {
+        match trouble {
+            Some(Trouble::Sending(SendError::Client(error))) => Stop::client(error),
+            Some(Trouble::Sending(SendError::Refused(refusal))) => refusal.into(),
+            Some(Trouble::Sending(SendError::Intent(error))) => match self.intent_failed(&error) {
+                Err(refusal) => refusal.into(),
+                Ok(()) => upstream_failed(&error.to_string(), false, false).into(),
+            },
+            Some(
+                Trouble::Sending(SendError::Upstream(error))
+                | Trouble::Upstream(error)
+                | Trouble::Broken(error),
+            ) => {
+                let unknown = sent && !self.read_only;
+                let slow = matches!(error, PeerError::Stalled(_));
+                upstream_failed(&error.to_string(), slow, unknown).into()
+            }
+            None => upstream_failed("no answer", false, sent && !self.read_only).into(),
+        }
+    }
+
+    fn sending_failure(&self, error: &SendError) -> Option<Failure> {
+        match error {
+            SendError::Refused(refusal) => {
+                Some(Failure { code: refusal.code.clone(), message: refusal.message.clone() })
+            }
+            // The upstream's early answer says what became of the call.
+            SendError::Client(_) | SendError::Upstream(_) | SendError::Intent(_) => None,
+        }
+    }
+
+    fn report(
+        &self,
+        upstream: &Arc<Upstream>,
+        forwarded: bool,
+        reused: bool,
+        error: &dyn std::error::Error,
+    ) {
+        let event_id = self.event_text();
+        let upstream = &upstream.name;
+        observe::UpstreamFailed { upstream, event_id: &event_id, forwarded, reused, error }.emit();
+    }
+}
+
+/// Nobody accepted a connection: nothing was sent.
+fn unreachable(upstream: &Upstream, error: &ConnectError) -> Refusal {
+    if upstream.engine {
+        let text = "Trailbox's engine is not there at the moment; recording goes on";
+        return Refusal::new("engine-down", 503, "ServiceUnavailable", text);
+    }
+    match error {
+        ConnectError::Refused(_) => {
+            let text = format!("upstream `{}` cannot be reached", upstream.name);
+            Refusal::new("upstream-down", 502, "Trailbox.UpstreamUnavailable", text)
+        }
+        ConnectError::Timeout(patience) => {
+            let seconds = patience.as_secs_f32();
+            let text = format!(
+                "upstream `{}` did not accept a connection within {seconds} s",
+                upstream.name
+            );
+            Refusal::new("upstream-down", 504, "Trailbox.UpstreamTimeout", text)
+        }
+    }
+}
+
+/// A connection was there, an answer was not. `unknown`: the whole request was
+/// sent, so a change may have happened.
+fn upstream_failed(error: &str, slow: bool, unknown: bool) -> Refusal {
+    let (status, code) = if slow {
+        (504, "Trailbox.UpstreamTimeout")
+    } else {
+        (502, "Trailbox.UpstreamUnavailable")
+    };
+    if unknown {
+        let text =
+            format!("the request was sent and no answer came; it may have been done: {error}");
+        return Refusal::new("upstream-lost", status, "Trailbox.OutcomeUnknown", text);
+    }
+    Refusal::new("upstream-lost", status, code, format!("the upstream did not answer: {error}"))
+}
+
+/// The `timeout` of a `Keep-Alive` field: seconds.
+fn peer_timeout(text: &str) -> Option<Duration> {
+    text.split(',')
+        .find_map(|part| part.trim().strip_prefix("timeout="))
+        .and_then(|seconds| seconds.parse().ok())
+        .map(Duration::from_secs)
+}

@@ -1,0 +1,97 @@
+//! Intents: a call that may change something is written down first.
+
+use super::local::Stop;
+use super::prepare::journal_refuses;
+use super::{Call, Recording};
+use crate::answer::Refusal;
+use crate::config::{Intents, OnFailure};
+use crate::connection::Client;
+use crate::observe;
+use crate::passage::Passage;
+use tokio::task::JoinHandle;
+use trailbox_exchange::Captured;
+use trailbox_journal::{AppendError, Frame, FrameKind, Position};
+
+/// Where the intent of a call stands.
+#[derive(Debug)]
+pub(super) enum Intent {
+    /// None is written: the call reads, or config says so, or it is too early.
+    None,
+    /// On its way to the disk while the body streams.
+    Writing(JoinHandle<Result<Position, AppendError>>),
+    /// On disk.
+    Durable,
+    /// The journal did not take it, or late; the record must be tried all the same.
+    Failed,
+}
+
+impl Intent {
+    /// Waits until the intent is durable.
+    pub(super) async fn wait(&mut self) -> Result<(), AppendError> {
+        let Self::Writing(task) = self else {
+            return Ok(());
+        };
+        // The task neither panics nor is it aborted while the runtime lives.
+        let outcome = task
+            .await
+            .unwrap_or_else(|_| Err(AppendError::Refused(trailbox_journal::Refusal::Closed)));
+        *self = if outcome.is_ok() { Self::Durable } else { Self::Failed };
+        outcome.map(drop)
+    }
+}
+
+impl Call<'_> {
+    /// Starts the intent; waits for it when the whole request is here already.
+    pub(super) async fn intend(&mut self, client: &Client, body: &mut Passage) -> Result<(), Stop> {
+        let wanted = self.shared.config.recording.intents == Intents::Mutating
+            && !self.read_only
+            && self.recording == Recording::On;
+        if !wanted {
+            return Ok(());
+        }
+        let frame = self.intent_frame(client, body);
+        let journal = std::sync::Arc::clone(&self.shared.journal);
+        if body.is_done() {
+            self.intent = match journal.append(frame).await {
+                Ok(_) => Intent::Durable,
+                Err(error) => {
+                    self.intent = Intent::Failed;
+                    return self.intent_failed(&error).map_err(Stop::from);
+                }
+            };
+            metrics::counter!(observe::JOURNALLED).increment(1);
+        } else {
+            self.intent = Intent::Writing(tokio::spawn(async move { journal.append(frame).await }));
+        }
+        Ok(())
+    }
+
+    fn intent_frame(&self, client: &Client, body: &mut Passage) -> Frame {
+        let request_body = Captured {
+            bytes: bytes::Bytes::copy_from_slice(body.kept()),
+            total: body.total(),
+            complete: body.is_done() && body.kept_all(),
+        };
+        let context = self.context(client.tls.as_ref(), None, (body.total(), 0));
+        let record = trailbox_record::build_intent(&trailbox_record::Call {
+            facts: &self.shared.facts,
+            route: &self.route,
+            request: &self.request.head,
+            request_body: &request_body,
+            response: None,
+            context: &context,
+            settings: &self.shared.settings,
+        });
+        self.frame(FrameKind::Intent, record, client.role)
+    }
+
+    /// What an intent that is not durable means for the call.
+    pub(super) fn intent_failed(&mut self, error: &AppendError) -> Result<(), Refusal> {
+        let event_id = self.event_text();
+        observe::JournalFailed { event_id: &event_id, what: "intent", error }.emit();
+        match self.shared.config.recording.on_failure_of(self.read_only) {
+            OnFailure::Refuse => Err(journal_refuses()),
+            OnFailure::Forward => Ok(()),
+        }
+    }
+}

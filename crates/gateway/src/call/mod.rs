@@ -1,0 +1,123 @@
+//! The life of one call (blueprint, 2): routed, identified, admitted, intended,
+//! forwarded, recorded, journalled, answered.
+//!
+//! Start reading at [`serve`]. A connection that drops does not cancel a call:
+//! reading and writing fail with a value, and the call goes on to its record.
+
+mod context;
+mod forward;
+mod intent;
+mod local;
+mod prepare;
+mod record;
+mod relay;
+mod send;
+
+pub(crate) use context::new_request_id;
+
+use crate::connection::{After, Client};
+use crate::passage::Passage;
+use crate::seen::SeenCall;
+use crate::shared::Shared;
+use crate::source;
+use crate::upstream::Upstream;
+use crate::who::{self, Who};
+use crate::wire::RequestIn;
+use intent::Intent;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::time::Instant;
+use trailbox_clock::Micros;
+use trailbox_record::CapturePlan;
+use trailbox_service_facts::{Route, read_only};
+
+/// What is known of a call that is under way.
+#[derive(Debug)]
+pub(crate) struct Call<'g> {
+    shared: &'g Shared,
+    request: RequestIn,
+    route: Route,
+    read_only: bool,
+    plan: CapturePlan,
+    who: Who,
+    /// Drawn at arrival; the intent and the record share it.
+    event_id: [u8; 16],
+    arrival: Micros,
+    source: IpAddr,
+    /// The service principal config sees in the caller.
+    principal: Option<String>,
+    /// Stands in when the answer names none.
+    request_id: String,
+    /// Who answers, once that is decided.
+    upstream: Option<Arc<Upstream>>,
+    seen: SeenCall<'g>,
+    intent: Intent,
+    recording: Recording,
+    /// It took from the budget of unverified callers.
+    paid: bool,
+    /// We said `100 Continue` ourselves; the upstream's is swallowed.
+    said_continue: bool,
+    started: Instant,
+}
+
+/// Whether a call leaves a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recording {
+    /// It does.
+    On,
+    /// Config says that its path passes unrecorded.
+    Configured,
+    /// The journal cannot take it, and config says that it passes.
+    Impossible,
+}
+
+/// Serves one request, from its head to the end of its answer.
+pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: RequestIn) -> After {
+    let started = Instant::now();
+    let arrival = shared.clock.now();
+    let config = &shared.config;
+    let source = source::source_address(&request.head, client.peer, &config.trusted_proxies);
+    let principal = source::service_principal(&config.service_principals, &request.head, source);
+    let claim = trailbox_sigv4::claim(&request.head);
+    let mut who = who::look_up(shared, &request.head, claim, principal, arrival);
+
+    let mut body = Passage::new(request.framing, 0);
+    who.watch(&mut body);
+    let (intake, said_continue) = prepare::form(shared, client, &request, &mut body).await;
+    let form = prepare::is_form(&request.head).then(|| body.kept());
+    let route = prepare::route(shared, &request.head, form);
+    who.routed(shared, &route);
+
+    let read_only = read_only(&shared.facts, &route, &request.head.method);
+    let plan = trailbox_record::capture_plan(&shared.facts, &route, read_only);
+    body.keep(plan.request_cap);
+    let seen = shared.seen.arrival(&who.caller.account, &config.region);
+    let mut call = Call {
+        shared,
+        read_only,
+        plan,
+        event_id: shared.random.uuid(),
+        arrival,
+        source,
+        principal: principal.map(str::to_owned),
+        request_id: new_request_id(shared, crate::answer::Shape::of(&route).is_s3()),
+        upstream: None,
+        seen,
+        intent: Intent::None,
+        recording: prepare::recording(config, &request.head, client.role),
+        paid: false,
+        said_continue,
+        started,
+        request,
+        route,
+        who,
+    };
+    let ready = match intake {
+        Ok(()) => call.prepare(client, &mut body).await,
+        Err(stop) => Err(stop),
+    };
+    match ready {
+        Ok(()) => call.forward(client, body).await,
+        Err(stop) => call.stop(client, body, stop).await,
+    }
+}

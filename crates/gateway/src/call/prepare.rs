@@ -1,0 +1,210 @@
+//! Before a call is forwarded: what it is, who answers it, whether it may pass.
+
+use super::local::Stop;
+use super::{Call, Recording};
+use crate::answer::Refusal;
+use crate::config::{GatewayConfig, OnFailure};
+use crate::connection::Client;
+use crate::gateway::ListenerRole;
+use crate::observe;
+use crate::passage::Passage;
+use crate::shared::Shared;
+use crate::upstream::Nobody;
+use crate::wire::{Framing, RequestIn};
+use trailbox_exchange::RequestHead;
+use trailbox_journal::Admission;
+use trailbox_service_facts::{Route, RouteHints};
+
+/// Most bytes of a form that are read to route it.
+const FORM_MAX: usize = 1 << 20;
+/// Bodies up to here are read before the head is sent on: one write, and a
+/// signature over the body is proved before anything is forwarded.
+const SMALL_BODY: u64 = 64 * 1024;
+/// Chunk framing may make a body larger than its payload, so much is borne.
+const FRAMING_SLACK: usize = 64 * 1024;
+
+/// Whether the operation stands in the body.
+pub(super) fn is_form(head: &RequestHead) -> bool {
+    let media = head.headers.get("content-type").unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// Reads a form body as far as routing needs it. Also says whether the client
+/// was told to go on.
+pub(super) async fn form(
+    shared: &Shared,
+    client: &mut Client,
+    request: &RequestIn,
+    body: &mut Passage,
+) -> (Result<(), Stop>, bool) {
+    if !is_form(&request.head) || request.framing == Framing::Length(0) || request.upgrade {
+        return (Ok(()), false);
+    }
+    body.keep(FORM_MAX);
+    let mut said_continue = false;
+    let read = buffer(shared, client, request, body, FORM_MAX, &mut said_continue).await;
+    (read, said_continue)
+}
+
+/// Which operation it is.
+pub(super) fn route(shared: &Shared, head: &RequestHead, form: Option<&[u8]>) -> Route {
+    let hints = RouteHints {
+        default_service: shared.config.default_service.as_deref(),
+        s3_domains: &shared.config.s3_domains,
+        flavour: shared.answerers.flavour,
+    };
+    shared.facts.route(head, form, &hints)
+}
+
+/// Whether config lets the path pass unrecorded.
+pub(super) fn recording(
+    config: &GatewayConfig,
+    head: &RequestHead,
+    role: ListenerRole,
+) -> Recording {
+    let listed = config.recording.unrecorded_paths.iter().any(|path| path == head.path());
+    if listed && role == ListenerRole::Aws { Recording::Configured } else { Recording::On }
+}
+
+/// Reads the body into the client's buffer until it is whole or holds `most`
+/// bytes of payload. Nothing is forwarded.
+async fn buffer(
+    shared: &Shared,
+    client: &mut Client,
+    request: &RequestIn,
+    body: &mut Passage,
+    most: usize,
+    said_continue: &mut bool,
+) -> Result<(), Stop> {
+    body.scan(&client.inbound.buffer).map_err(|error| Stop::client(error.into()))?;
+    if !body.is_done() && request.expects_continue && !*said_continue {
+        *said_continue = true;
+        let line = b"HTTP/1.1 100 Continue\r\n\r\n";
+        client.outbound.write(line, &[]).await.map_err(Stop::client)?;
+    }
+    let patience = shared.config.limits.stall_timeout;
+    while !body.is_done()
+        && body.total() < most as u64
+        && body.ready() < most.saturating_mul(2) + FRAMING_SLACK
+    {
+        if client.inbound.fill(patience).await.map_err(Stop::client)? == 0 {
+            return Err(Stop::client(crate::io::PeerError::early_end()));
+        }
+        body.scan(&client.inbound.buffer).map_err(|error| Stop::client(error.into()))?;
+    }
+    Ok(())
+}
+
+impl Call<'_> {
+    /// Everything that can stop a call before a byte of it is forwarded.
+    pub(super) async fn prepare(
+        &mut self,
+        client: &mut Client,
+        body: &mut Passage,
+    ) -> Result<(), Stop> {
+        self.choose(client.role)?;
+        if self.request.upgrade {
+            let text = "connections cannot be upgraded here";
+            return Err(Refusal::new("upgrade", 501, "NotImplemented", text).into());
+        }
+        if self.recording == Recording::Configured {
+            metrics::counter!(observe::UNRECORDED, "reason" => "configured").increment(1);
+            return Ok(());
+        }
+        let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
+        let refusal = self.who.refusal(self.shared, &self.route, own);
+        self.admit()?;
+        if let Some(refusal) = refusal {
+            return Err(refusal.into());
+        }
+        self.take_in(client, body).await?;
+        if body.is_done() {
+            let now = self.shared.clock.now();
+            self.who.prove_body(&self.request.head, &self.route, body, now)?;
+        }
+        self.intend(client, body).await
+    }
+
+    /// Who answers.
+    fn choose(&mut self, role: ListenerRole) -> Result<(), Stop> {
+        let admin = role == ListenerRole::Admin;
+        let upstream = self.shared.answerers.pick(&self.route, admin).map_err(nobody)?;
+        self.upstream = Some(upstream);
+        self.seen.region = self.region().to_owned();
+        Ok(())
+    }
+
+    /// Whether the journal takes it, and the budget of unverified callers.
+    fn admit(&mut self) -> Result<(), Stop> {
+        if !self.who.is_proved() && !self.shared.is_test() {
+            metrics::counter!(observe::UNVERIFIED).increment(1);
+            if !self.shared.budget.take() {
+                let text = "too many calls of callers nobody vouches for; slow down";
+                let refusal = Refusal::new("unverified-budget", 503, "SlowDown", text);
+                return Err(Stop::Unrecorded(refusal));
+            }
+            self.paid = true;
+        }
+        let Admission::Refusing { reason } = self.shared.journal.admission() else {
+            return Ok(());
+        };
+        match self.shared.config.recording.on_failure_of(self.read_only) {
+            OnFailure::Refuse => Err(Stop::Unrecorded(journal_refuses())),
+            OnFailure::Forward => {
+                self.recording = Recording::Impossible;
+                observe::PassedUnrecorded {
+                    event_id: &self.event_text(),
+                    name: &self.route.event_name,
+                    reason: &reason.to_string(),
+                }
+                .emit();
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the body first, where it is needed or small.
+    async fn take_in(&mut self, client: &mut Client, body: &mut Passage) -> Result<(), Stop> {
+        let expects = self.request.expects_continue;
+        let small = match self.request.framing {
+            Framing::Length(length) => length <= SMALL_BODY && !expects,
+            Framing::Chunked | Framing::UntilClose => false,
+        };
+        let most = if self.plan.request_required {
+            self.plan.request_cap
+        } else if small {
+            usize::try_from(SMALL_BODY).unwrap_or(usize::MAX)
+        } else {
+            return body.scan(&client.inbound.buffer).map_err(|error| Stop::client(error.into()));
+        };
+        let Self { shared, request, said_continue, .. } = self;
+        buffer(shared, client, request, body, most, said_continue).await
+    }
+}
+
+/// The journal cannot write, and the call was not forwarded.
+pub(super) fn journal_refuses() -> Refusal {
+    let text = "the call was not forwarded: it cannot be recorded now";
+    Refusal::new("journal", 503, "ServiceUnavailable", text)
+}
+
+fn nobody(nobody: Nobody) -> Stop {
+    match nobody {
+        Nobody::Unmapped { service } => {
+            let text = format!(
+                "nobody answers `{service}` here; map it with `--upstream {service}=URL` or set \
+                 a default with `--upstream URL`"
+            );
+            Refusal::new("no-upstream", 501, "Trailbox.NoUpstream", text).into()
+        }
+        Nobody::AdminOnly => {
+            let text = "Trailbox's own API is served on the admin listener only";
+            Refusal::new("admin-only", 403, "AccessDenied", text).into()
+        }
+        Nobody::AwsOnly => {
+            let text = "this is the admin listener; AWS services are served on the other one";
+            Stop::Unrecorded(Refusal::new("aws-only", 404, "NotFound", text))
+        }
+    }
+}

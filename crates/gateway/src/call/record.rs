@@ -1,0 +1,238 @@
+//! From a finished exchange to durable frames.
+
+use super::context::uuid_text;
+use super::{Call, Recording};
+use crate::config::Durability;
+use crate::connection::Client;
+use crate::gateway::ListenerRole;
+use crate::observe;
+use crate::passage::Passage;
+use crate::shared::Shared;
+use crate::upstream::Verifies;
+use bytes::Bytes;
+use tokio::time::Instant;
+use trailbox_exchange::{Captured, ResponseHead};
+use trailbox_identity::Learned;
+use trailbox_journal::{
+    AppendError, DATA, Frame, FrameKind, INSIGHT, MANAGEMENT, NETWORK_ACTIVITY,
+};
+use trailbox_record::{Answered, Category, Failure, Record};
+use trailbox_service_facts::decode::{decode_error, decode_request, decode_response};
+
+/// An answer, as far as it came.
+pub(super) type Answer<'a> = (&'a ResponseHead, &'a mut Passage);
+
+impl Shared {
+    /// Appends `frames` side by side and waits until they are durable.
+    pub(crate) async fn append(
+        &self,
+        what: &'static str,
+        event_id: &[u8; 16],
+        mut frames: Vec<Frame>,
+    ) -> Result<(), AppendError> {
+        let count = frames.len() as u64;
+        let started = Instant::now();
+        let outcome = match frames.pop() {
+            None => return Ok(()),
+            Some(only) if frames.is_empty() => self.journal.append(only).await,
+            Some(last) => {
+                frames.push(last);
+                self.journal.append_all(frames).await
+            }
+        };
+        match outcome {
+            Ok(_) => {
+                metrics::counter!(observe::JOURNALLED).increment(count);
+                let seconds = started.elapsed().as_secs_f64();
+                metrics::histogram!(observe::JOURNAL_SECONDS).record(seconds);
+                Ok(())
+            }
+            Err(error) => {
+                let event_id = uuid_text(event_id);
+                observe::JournalFailed { event_id: &event_id, what, error: &error }.emit();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Writes the record of the call, with what was learned from it. Returns
+    /// when it is durable, or at once where config says so.
+    ///
+    /// A journal that fails does not stop the answer: the call was forwarded,
+    /// and an error would make its client repeat it.
+    pub(super) async fn record(
+        &mut self,
+        client: &Client,
+        body: &mut Passage,
+        mut answer: Option<Answer<'_>>,
+        failure: Option<Failure>,
+    ) {
+        let out = answer.as_ref().map_or(0, |(_, body)| body.total());
+        metrics::counter!(observe::BYTES, "direction" => "in").increment(body.total());
+        metrics::counter!(observe::BYTES, "direction" => "out").increment(out);
+        if !self.is_recorded() {
+            self.generation(client.role, answer.map(|(head, _)| head.status)).await;
+            return;
+        }
+        let counts = (body.total(), out);
+        let request_body = body.captured();
+        let response_body = answer.as_mut().map(|(_, body)| body.captured());
+        let response = match (&answer, &response_body) {
+            (Some((head, _)), Some(body)) => Some(Answered { head, body }),
+            _ => None,
+        };
+        self.settle(response);
+
+        let context = self.context(client.tls.as_ref(), failure, counts);
+        let exchange = trailbox_record::Call {
+            facts: &self.shared.facts,
+            route: &self.route,
+            request: &self.request.head,
+            request_body: &request_body,
+            response,
+            context: &context,
+            settings: &self.shared.settings,
+        };
+        let record = trailbox_record::build(&exchange);
+        metrics::counter!(observe::RECORDED).increment(1);
+        if record.undecodable.is_some() {
+            let service = self.route.service_name().to_owned();
+            metrics::counter!(observe::UNDECODABLE, "service" => service).increment(1);
+        }
+        let mut records = vec![];
+        if self.route.is("s3", "DeleteObjects") {
+            records = trailbox_record::bulk_delete(&exchange, &record);
+        }
+        records.insert(0, record);
+        let learned = self.learn(response, &request_body);
+        self.write(client.role, records, learned).await;
+    }
+
+    /// Judges the caller by the answer.
+    fn settle(&mut self, response: Option<Answered<'_>>) {
+        if let Some(Answered { head, body }) = response {
+            let error = decode_error(&self.route, &self.request.head.method, head, &body.bytes);
+            // Without a body the code is guessed from the status: no evidence.
+            let said = body.total != 0 || head.headers.contains("x-amzn-errortype");
+            let code = error.filter(|_| said).map(|error| error.code);
+            let verifies =
+                self.upstream.as_ref().map_or(Verifies::No, |upstream| upstream.verifies());
+            let vouched = self.who.settle(&verifies, head.status, code.as_deref());
+            if vouched && std::mem::take(&mut self.paid) {
+                self.shared.budget.give_back();
+            }
+        }
+        self.seen.account.clone_from(&self.who.caller.account);
+        self.seen.region = self.region().to_owned();
+    }
+
+    /// New keys, sessions and ids that the answer shows.
+    fn learn(&self, response: Option<Answered<'_>>, request: &Captured) -> Vec<Learned> {
+        let Some(Answered { head, body }) = response else {
+            return Vec::new();
+        };
+        if !learnable(self.route.service_name()) || !(200..300).contains(&head.status) {
+            return Vec::new();
+        }
+        let asked = decode_request(&self.route, &self.request.head, &request.bytes);
+        let told = decode_response(&self.route, head, &body.bytes);
+        let (Ok(Some(asked)), Ok(Some(told))) = (asked, told) else {
+            return Vec::new();
+        };
+        let now = self.shared.clock.now();
+        let caller = &self.who.caller;
+        trailbox_identity::learn(&self.route, &asked, &told, caller, now, self.event_id)
+    }
+
+    /// Hands everything to the journal in one batch.
+    async fn write(&mut self, role: ListenerRole, records: Vec<Record>, learned: Vec<Learned>) {
+        let mut frames: Vec<Frame> =
+            learned.iter().map(|fact| self.learned_frame(fact, role)).collect();
+        frames
+            .extend(records.into_iter().map(|record| self.frame(FrameKind::Record, record, role)));
+        let late = self.shared.config.recording.durability_of(self.read_only);
+        let wait = late == Durability::BeforeAnswer || !learned.is_empty();
+        if wait || self.recording == Recording::Impossible {
+            // Told by `append`; the answer is released all the same.
+            let _ = self.shared.append("record", &self.event_id, frames).await;
+        } else {
+            for frame in frames {
+                self.submit(frame).await;
+            }
+        }
+        if !learned.is_empty() {
+            self.shared.directory.learn(learned);
+        }
+    }
+
+    /// Queues a frame without waiting for the disk; a full queue makes it wait.
+    async fn submit(&self, frame: Frame) {
+        if self.shared.journal.submit(frame.clone()).is_err() {
+            // Told by `append`.
+            let _ = self.shared.append("record", &self.event_id, vec![frame]).await;
+        } else {
+            metrics::counter!(observe::JOURNALLED).increment(1);
+        }
+    }
+
+    /// A finished record as a frame.
+    pub(super) fn frame(&self, kind: FrameKind, record: Record, role: ListenerRole) -> Frame {
+        Frame {
+            kind,
+            category: match record.category {
+                Category::Management => MANAGEMENT,
+                Category::Data => DATA,
+                Category::Insight => INSIGHT,
+                Category::NetworkActivity => NETWORK_ACTIVITY,
+            },
+            read_only: record.read_only,
+            event_id: record.event_id,
+            arrival: self.arrival,
+            extension: self.extension(role),
+            account: record.account,
+            region: record.region,
+            payload: record.json,
+        }
+    }
+
+    fn learned_frame(&self, fact: &Learned, role: ListenerRole) -> Frame {
+        self.bare_frame(FrameKind::Learned, fact.to_bytes().into(), role)
+    }
+
+    /// A frame of the call's account that is no record.
+    fn bare_frame(&self, kind: FrameKind, payload: Bytes, role: ListenerRole) -> Frame {
+        Frame {
+            kind,
+            account: self.who.caller.account.clone(),
+            region: self.region().to_owned(),
+            category: MANAGEMENT,
+            read_only: self.read_only,
+            event_id: self.event_id,
+            arrival: self.arrival,
+            extension: self.extension(role),
+            payload,
+        }
+    }
+
+    /// `POST /moto-api/reset` in test mode begins a new generation: nothing is
+    /// deleted, but what came before is told apart.
+    async fn generation(&mut self, role: ListenerRole, status: Option<u16>) {
+        let reset = self.request.head.method == "POST"
+            && self.request.head.path() == "/moto-api/reset"
+            && status.is_some_and(|status| status < 300);
+        if !reset || !self.shared.is_test() {
+            return;
+        }
+        let mut frame = self.bare_frame(FrameKind::Generation, Bytes::from_static(b"{}"), role);
+        frame.account.clone_from(&self.shared.account);
+        // Told by `append`.
+        let _ = self.shared.append("generation", &self.event_id, vec![frame]).await;
+    }
+}
+
+/// Services whose answers show keys, sessions or ids.
+fn learnable(service: &str) -> bool {
+    matches!(service, "sts" | "iam")
+}

@@ -1,0 +1,139 @@
+//! The request on its way up: streamed, its end withheld until all that must
+//! hold is known to hold.
+
+use super::intent::Intent;
+use crate::answer::Refusal;
+use crate::io::{Inbound, Outbound, PeerError};
+use crate::passage::Passage;
+use crate::who::Who;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+use trailbox_clock::Clock;
+use trailbox_exchange::RequestHead;
+use trailbox_journal::AppendError;
+use trailbox_service_facts::Route;
+
+/// Why a request was not sent to its end.
+#[derive(Debug)]
+pub(super) enum SendError {
+    /// The client's side failed.
+    Client(PeerError),
+    /// The upstream takes no more; it may still have answered.
+    Upstream(PeerError),
+    /// The body is not what was signed.
+    Refused(Refusal),
+    /// The intent is not durable.
+    Intent(AppendError),
+}
+
+/// What must hold before the end of a request is released.
+pub(super) struct Gate<'a> {
+    pub(super) who: &'a mut Who,
+    pub(super) head: &'a RequestHead,
+    pub(super) route: &'a Route,
+    pub(super) intent: &'a mut Intent,
+    pub(super) clock: &'a dyn Clock,
+    /// Whether a call whose intent is not durable passes all the same.
+    pub(super) forward_anyway: bool,
+}
+
+impl Gate<'_> {
+    /// Waits for the intent and proves the body.
+    async fn pass(&mut self, body: &mut Passage) -> Result<(), SendError> {
+        let now = self.clock.now();
+        self.who.prove_body(self.head, self.route, body, now).map_err(SendError::Refused)?;
+        match self.intent.wait().await {
+            Err(error) if !self.forward_anyway => Err(SendError::Intent(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Sends head and body as they come. What completes the request goes last,
+/// when `gate` lets it.
+pub(super) async fn send(
+    head: &[u8],
+    inbound: &mut Inbound,
+    outbound: &mut Outbound,
+    body: &mut Passage,
+    mut gate: Gate<'_>,
+    patience: Duration,
+) -> Result<(), SendError> {
+    let mut lead = head;
+    loop {
+        let done = body.is_done();
+        if done || body.wrong_chunk() {
+            gate.pass(body).await?;
+        }
+        let ready = body.ready();
+        outbound.write(lead, &inbound.buffer[..ready]).await.map_err(SendError::Upstream)?;
+        lead = &[];
+        bytes::Buf::advance(&mut inbound.buffer, ready);
+        body.forwarded(ready);
+        if done {
+            return Ok(());
+        }
+        if inbound.fill(patience).await.map_err(SendError::Client)? == 0 {
+            return Err(SendError::Client(PeerError::early_end()));
+        }
+        body.scan(&inbound.buffer).map_err(|error| SendError::Client(error.into()))?;
+    }
+}
+
+/// A request that is being sent while its answer is awaited.
+pub(super) struct Sending<'a> {
+    future: Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>,
+    ended: Option<Result<(), SendError>>,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(future: impl Future<Output = Result<(), SendError>> + Send + 'a) -> Self {
+        Self { future: Box::pin(future), ended: None }
+    }
+
+    /// Drives the sending and `main` together until `main` is done. `None`:
+    /// the sending failed so that there is nothing to wait for.
+    pub(super) async fn beside<T>(&mut self, main: impl Future<Output = T>) -> Option<T> {
+        let mut main = std::pin::pin!(main);
+        std::future::poll_fn(|context| {
+            self.poll(context);
+            if self.is_hopeless() {
+                return Poll::Ready(None);
+            }
+            main.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
+
+    /// Drives the sending alone until it ends.
+    pub(super) async fn end(&mut self) {
+        std::future::poll_fn(|context| {
+            self.poll(context);
+            if self.ended.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    fn poll(&mut self, context: &mut std::task::Context<'_>) {
+        if self.ended.is_none()
+            && let Poll::Ready(outcome) = self.future.as_mut().poll(context)
+        {
+            self.ended = Some(outcome);
+        }
+    }
+
+    /// Whether it failed on our side or the client's: no answer is worth waiting for.
+    pub(super) fn is_hopeless(&self) -> bool {
+        match &self.ended {
+            None | Some(Ok(()) | Err(SendError::Upstream(_))) => false,
+            Some(Err(SendError::Client(_) | SendError::Refused(_) | SendError::Intent(_))) => true,
+        }
+    }
+
+    /// How it ended; `None` when the answer came to its end first.
+    pub(super) fn into_end(self) -> Option<Result<(), SendError>> {
+        self.ended
+    }
+}

@@ -1,0 +1,140 @@
+//! The gateway as its owner sees it.
+
+use crate::config::GatewayConfig;
+use crate::directory::SharedDirectory;
+use crate::listener::{self, Listener};
+use crate::shared::Shared;
+use crate::tend;
+use crate::upstream::ClientTlsError;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::net::TcpListener;
+use trailbox_clock::{Clock, Random};
+use trailbox_journal::{AppendError, Journal};
+use trailbox_service_facts::Facts;
+
+/// What a gateway is made of.
+#[derive(Debug)]
+pub struct GatewayParts {
+    /// Says when calls arrive.
+    pub clock: Arc<dyn Clock>,
+    /// Draws event ids; must be unpredictable.
+    pub random: Arc<dyn Random>,
+    /// The service table.
+    pub facts: Arc<Facts>,
+    /// Where records go.
+    pub journal: Arc<Journal>,
+    /// Whom we know.
+    pub directory: Arc<SharedDirectory>,
+    /// Where the engine answers Trailbox's own services.
+    pub engine_socket: PathBuf,
+    /// Everything that can be set.
+    pub config: GatewayConfig,
+    /// How strict to be about unknown keys.
+    pub mode: Mode,
+    /// The account of this installation: 12 digits.
+    pub account: String,
+    /// Renders the process's metrics for `/metrics`.
+    pub metrics: MetricsText,
+}
+
+/// Renders metrics as Prometheus text.
+#[derive(Clone)]
+pub struct MetricsText(pub Arc<dyn Fn() -> String + Send + Sync>);
+
+impl std::fmt::Debug for MetricsText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MetricsText(..)")
+    }
+}
+
+impl Default for MetricsText {
+    /// Nothing to show.
+    fn default() -> Self {
+        Self(Arc::new(String::new))
+    }
+}
+
+/// How strict a gateway is about keys it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Own services refuse them; what passes belongs to the quarantine account
+    /// unless a verifying upstream accepts it.
+    Normal,
+    /// They are administrators of the account. Loopback listeners only: whoever
+    /// opens the listeners sees to it.
+    Test,
+}
+
+/// What a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerRole {
+    /// Every AWS service.
+    Aws,
+    /// Health, metrics and Trailbox's own API.
+    Admin,
+}
+
+impl ListenerRole {
+    /// Its name in records' private extension and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The recording proxy. Cheap to clone; clones are the same gateway.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+impl Gateway {
+    /// Puts a gateway together; nothing is connected or listened to yet.
+    ///
+    /// # Errors
+    ///
+    /// When TLS towards an `https` upstream cannot be set up.
+    pub fn new(parts: GatewayParts) -> Result<Self, ClientTlsError> {
+        Ok(Self { shared: Arc::new(Shared::new(parts)?) })
+    }
+
+    /// Serves `listener` until `shutdown` resolves, then lets calls under way
+    /// finish, for `[limits] shutdown_deadline` at most.
+    ///
+    /// Run it once per listener. The first run also starts what goes on beside
+    /// them: the seen counts and the probing of upstreams.
+    ///
+    /// # Errors
+    ///
+    /// When the listener itself breaks.
+    pub async fn run(
+        &self,
+        listener: TcpListener,
+        role: ListenerRole,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> std::io::Result<()> {
+        if !self.shared.tended.swap(true, Ordering::SeqCst) {
+            tend::start(&self.shared);
+        }
+        listener::run(&self.shared, Listener { socket: listener, role, tls }, shutdown).await
+    }
+
+    /// Writes the last counts and closes the journal. Call it when every
+    /// [`Gateway::run`] has returned; connections cut at the deadline keep
+    /// their intents, which the next start turns into records.
+    ///
+    /// # Errors
+    ///
+    /// When something that waited in the journal is not durable.
+    pub async fn close(&self) -> Result<(), AppendError> {
+        tend::journal_seen(&self.shared).await;
+        self.shared.journal.close().await
+    }
+}

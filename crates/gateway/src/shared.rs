@@ -1,0 +1,93 @@
+//! What all connections of a gateway share.
+
+use crate::budget::Budget;
+use crate::config::{GatewayConfig, SessionTokenRule};
+use crate::directory::SharedDirectory;
+use crate::gateway::{GatewayParts, MetricsText, Mode};
+use crate::seen::Seen;
+use crate::upstream::{Answerers, ClientTlsError};
+use crate::wire::HeadLimits;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tokio::sync::Semaphore;
+use trailbox_clock::{Clock, Random};
+use trailbox_journal::Journal;
+use trailbox_record::{RecordSettings, SessionTokens};
+use trailbox_service_facts::Facts;
+use trailbox_sigv4::SigningKeyCache;
+
+/// Derived signing keys that are kept: callers times days times services.
+const SIGNING_KEYS: usize = 4096;
+
+/// The parts of a gateway, as its connections see them.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) directory: Arc<SharedDirectory>,
+    pub(crate) config: GatewayConfig,
+    pub(crate) mode: Mode,
+    pub(crate) account: String,
+    pub(crate) metrics: MetricsText,
+    pub(crate) answerers: Answerers,
+    pub(crate) budget: Budget,
+    pub(crate) seen: Seen,
+    pub(crate) signing_keys: SigningKeyCache,
+    pub(crate) settings: RecordSettings,
+    pub(crate) head_limits: HeadLimits,
+    /// One permit per client connection.
+    pub(crate) room: Arc<Semaphore>,
+    /// Whether the tasks beside the listeners run already.
+    pub(crate) tended: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: GatewayParts) -> Result<Self, ClientTlsError> {
+        let GatewayParts {
+            clock,
+            random,
+            facts,
+            journal,
+            directory,
+            engine_socket,
+            config,
+            mode,
+            account,
+            metrics,
+        } = parts;
+        let limits = &config.limits;
+        let session_tokens = match config.recording.session_tokens {
+            SessionTokenRule::Drop => SessionTokens::Drop,
+            SessionTokenRule::Keep => SessionTokens::Keep,
+        };
+        Ok(Self {
+            answerers: Answerers::new(&config, &engine_socket)?,
+            budget: Budget::new(limits.unverified_rate, limits.unverified_burst),
+            seen: Seen::default(),
+            signing_keys: SigningKeyCache::new(SIGNING_KEYS),
+            settings: RecordSettings { session_tokens },
+            head_limits: HeadLimits {
+                bytes_max: limits.head_bytes_max,
+                headers_max: limits.headers_max,
+            },
+            room: Arc::new(Semaphore::new(limits.connections_max)),
+            tended: AtomicBool::new(false),
+            clock,
+            random,
+            facts,
+            journal,
+            directory,
+            config,
+            mode,
+            account,
+            metrics,
+        })
+    }
+
+    /// Whether unknown keys count as `account`'s own.
+    pub(crate) fn is_test(&self) -> bool {
+        self.mode == Mode::Test
+    }
+}

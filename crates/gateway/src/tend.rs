@@ -1,0 +1,75 @@
+//! What goes on beside the listeners: counts, probes, forgetting.
+
+use crate::shared::Shared;
+use crate::upstream::probe_all;
+use bytes::Bytes;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use trailbox_journal::{Extension, Frame, FrameKind, MANAGEMENT};
+
+/// How often seen counts are journalled.
+const SEEN_EVERY: Duration = Duration::from_secs(1);
+/// How often ended sessions are forgotten, in seconds of the same clockwork.
+const EXPIRE_EVERY: u32 = 60;
+/// How often upstreams of which nothing is known yet are asked again.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+
+/// Starts the tasks. They end with the gateway.
+pub(crate) fn start(shared: &Arc<Shared>) {
+    tokio::spawn(count(Arc::downgrade(shared)));
+    tokio::spawn(probe(Arc::downgrade(shared)));
+}
+
+async fn count(shared: Weak<Shared>) {
+    let mut ticks = tokio::time::interval(SEEN_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut since_expiry = 0;
+    loop {
+        ticks.tick().await;
+        let Some(shared) = shared.upgrade() else { return };
+        journal_seen(&shared).await;
+        since_expiry += 1;
+        if EXPIRE_EVERY <= since_expiry {
+            since_expiry = 0;
+            shared.directory.expire(shared.clock.now());
+        }
+    }
+}
+
+async fn probe(shared: Weak<Shared>) {
+    loop {
+        let Some(strong) = shared.upgrade() else { return };
+        let unknown = probe_all(&strong).await;
+        drop(strong);
+        if unknown == 0 {
+            return;
+        }
+        tokio::time::sleep(PROBE_EVERY).await;
+    }
+}
+
+/// Writes the counts since the last time, one frame per account and Region.
+pub(crate) async fn journal_seen(shared: &Shared) {
+    let now = shared.clock.now();
+    let frames: Vec<Frame> = shared
+        .seen
+        .take()
+        .into_iter()
+        .map(|((account, region), seen)| Frame {
+            kind: FrameKind::Seen,
+            account,
+            region,
+            category: MANAGEMENT,
+            read_only: true,
+            event_id: shared.random.uuid(),
+            arrival: now,
+            extension: Extension::default(),
+            payload: Bytes::from(format!("{{\"seen\":{seen}}}")),
+        })
+        .collect();
+    if !frames.is_empty() {
+        // A journal that cannot write says so for calls; counts of that time
+        // are part of the interval it marks as lost.
+        let _ = shared.append("seen", &[0; 16], frames).await;
+    }
+}

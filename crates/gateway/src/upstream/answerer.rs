@@ -1,0 +1,258 @@
+//! Who answers a call: the first rule that fits (blueprint, 1).
+
+use super::connect::Endpoint;
+use super::pool::{Pool, PoolLimits};
+use super::tls::{ClientTls, ClientTlsError};
+use crate::config::{EMBEDDABLE, GatewayConfig, UpstreamConfig, VerifiesSignatures};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use trailbox_service_facts::Route;
+
+/// Services Trailbox always answers itself.
+const OWN: [&str; 2] = ["cloudtrail", "cloudtrail-data"];
+/// The signing name of Trailbox's own API; admin listener only.
+pub(crate) const ADMIN_SERVICE: &str = "trailbox";
+
+/// Somebody who answers.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    /// Its name in logs, metrics and the journal's extension.
+    pub(crate) name: String,
+    /// Region its calls are recorded under, when config says one.
+    pub(crate) region: Option<String>,
+    /// Account that owns its buckets, when config says one.
+    pub(crate) bucket_owner: Option<String>,
+    /// Trailbox's own engine: it is told who calls.
+    pub(crate) engine: bool,
+    /// `host:port`, for requests of our own.
+    pub(crate) authority: String,
+    /// Its idle connections.
+    pub(crate) pool: Pool,
+    verifies: Mutex<Verifies>,
+}
+
+/// What is known about an upstream's care for signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verifies {
+    /// It refuses wrong ones; `denial` is the code it does so with, when seen.
+    Yes { denial: Option<String> },
+    /// It does not look.
+    No,
+    /// Not asked yet, or it was down.
+    Unknown,
+}
+
+impl Upstream {
+    /// What is known now.
+    pub(crate) fn verifies(&self) -> Verifies {
+        self.verifies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what a probe found.
+    pub(crate) fn found(&self, verifies: Verifies) {
+        *self.verifies.lock().unwrap_or_else(PoisonError::into_inner) = verifies;
+    }
+}
+
+/// Everybody who may answer, and for what.
+#[derive(Debug)]
+pub(crate) struct Answerers {
+    by_service: BTreeMap<String, Arc<Upstream>>,
+    default: Option<Arc<Upstream>>,
+    engine: Arc<Upstream>,
+    embedded: Vec<String>,
+    default_service: String,
+    /// Server family whose path tables count.
+    pub(crate) flavour: Option<&'static str>,
+}
+
+/// Why nobody answers a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Nobody {
+    /// The service is neither mapped nor ours, and there is no default.
+    Unmapped {
+        /// The service, as config would name it.
+        service: String,
+    },
+    /// Trailbox's own API, asked for on the wrong listener.
+    AdminOnly,
+    /// The admin listener, asked for something else.
+    AwsOnly,
+}
+
+impl Answerers {
+    /// Prepares connections to everybody in `config`; connects to nobody yet.
+    pub(crate) fn new(
+        config: &GatewayConfig,
+        engine_socket: &Path,
+    ) -> Result<Self, ClientTlsError> {
+        let limits = PoolLimits {
+            idle_max: config.limits.pool_idle_max,
+            idle_timeout: config.limits.pool_idle_timeout,
+            connect_timeout: config.limits.connect_timeout,
+        };
+        let mut by_service = BTreeMap::new();
+        for (service, upstream) in &config.upstreams {
+            by_service.insert(service.clone(), Arc::new(remote(service, upstream, limits)?));
+        }
+        let default = match &config.default_upstream {
+            Some(upstream) => Some(Arc::new(remote("default", upstream, limits)?)),
+            None => None,
+        };
+        let flavours = [config.upstreams.get("s3"), config.default_upstream.as_ref()];
+        let flavour = flavours
+            .into_iter()
+            .flatten()
+            .chain(config.upstreams.values())
+            .find_map(|upstream| upstream.flavour)
+            .map(crate::config::Flavour::name);
+        Ok(Self {
+            by_service,
+            default,
+            engine: Arc::new(engine(engine_socket, limits)),
+            embedded: config.embedded.clone(),
+            default_service: config.default_service.clone().unwrap_or_else(|| "s3".to_owned()),
+            flavour,
+        })
+    }
+
+    /// Who answers `route` on the AWS listener or, if `admin`, on the other one.
+    pub(crate) fn pick(&self, route: &Route, admin: bool) -> Result<Arc<Upstream>, Nobody> {
+        if admin {
+            let ours = route.scope_service.as_deref() == Some(ADMIN_SERVICE);
+            return if ours { Ok(Arc::clone(&self.engine)) } else { Err(Nobody::AwsOnly) };
+        }
+        let names = self.names(route);
+        if names.contains(&ADMIN_SERVICE) {
+            return Err(Nobody::AdminOnly);
+        }
+        if names.iter().any(|name| OWN.contains(name)) {
+            return Ok(Arc::clone(&self.engine));
+        }
+        if let Some(mapped) = names.iter().find_map(|name| self.by_service.get(*name)) {
+            return Ok(Arc::clone(mapped));
+        }
+        if names.iter().any(|name| self.is_embedded(name)) {
+            return Ok(Arc::clone(&self.engine));
+        }
+        let service = || names.first().map_or_else(String::new, |name| (*name).to_owned());
+        self.default.clone().ok_or_else(|| Nobody::Unmapped { service: service() })
+    }
+
+    /// Every name config may give the service, the most exact first.
+    fn names<'a>(&'a self, route: &'a Route) -> Vec<&'a str> {
+        let mut names = Vec::with_capacity(4);
+        if let Some(service) = &route.service {
+            names.extend([&*service.name, &*service.signing_name, &*service.endpoint_prefix]);
+        }
+        names.extend(route.scope_service.as_deref());
+        if names.is_empty() {
+            names.push(&self.default_service);
+        }
+        names
+    }
+
+    fn is_embedded(&self, name: &str) -> bool {
+        let listed = self.embedded.iter().any(|held| held == name);
+        EMBEDDABLE.contains(&name) && (listed || self.default.is_none())
+    }
+
+    /// The engine, which is always there.
+    pub(crate) fn engine(&self) -> &Arc<Upstream> {
+        &self.engine
+    }
+
+    /// Every upstream beside the engine, with a service to ask it for.
+    pub(crate) fn remotes(&self) -> impl Iterator<Item = (&str, &Arc<Upstream>)> {
+        let mapped = self.by_service.iter().map(|(service, upstream)| (service.as_str(), upstream));
+        mapped.chain(self.default.iter().map(|upstream| ("sts", upstream)))
+    }
+}
+
+fn remote(
+    name: &str,
+    config: &UpstreamConfig,
+    limits: PoolLimits,
+) -> Result<Upstream, ClientTlsError> {
+    let tls = if config.url.tls { Some(ClientTls::new(config)?) } else { None };
+    let (host, port) = (config.url.host.clone(), config.url.port);
+    let authority =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let verifies = match config.verifies_signatures {
+        VerifiesSignatures::Yes => Verifies::Yes { denial: None },
+        VerifiesSignatures::No => Verifies::No,
+        VerifiesSignatures::Probe => Verifies::Unknown,
+    };
+    Ok(Upstream {
+        name: name.to_owned(),
+        region: config.region.clone(),
+        bucket_owner: config.bucket_owner.clone(),
+        engine: false,
+        authority,
+        pool: Pool::new(Endpoint::Tcp { host, port, tls }, limits),
+        verifies: Mutex::new(verifies),
+    })
+}
+
+fn engine(socket: &Path, limits: PoolLimits) -> Upstream {
+    Upstream {
+        name: "engine".to_owned(),
+        region: None,
+        bucket_owner: None,
+        engine: true,
+        authority: "engine".to_owned(),
+        pool: Pool::new(Endpoint::Unix(socket.to_owned()), limits),
+        verifies: Mutex::new(Verifies::No),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answerers, Nobody};
+    use crate::config::GatewayConfig;
+    use trailbox_exchange::RequestHead;
+    use trailbox_service_facts::{Facts, Protocol, Route, RouteHints};
+
+    fn route(scope: Option<&str>) -> Route {
+        let mut route =
+            Facts::default().route(&RequestHead::default(), None, &RouteHints::default());
+        (route.service, route.operation, route.protocol) = (None, None, Protocol::RestXml);
+        route.scope_service = scope.map(str::to_owned);
+        route
+    }
+
+    fn who(config: &str, scope: Option<&str>, admin: bool) -> Result<String, Nobody> {
+        let config: GatewayConfig = toml::from_str(config).unwrap();
+        let answerers = Answerers::new(&config, "/nowhere".as_ref()).unwrap();
+        answerers.pick(&route(scope), admin).map(|upstream| upstream.name.clone())
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides_who_answers() {
+        let unmapped = |service: &str| Err(Nobody::Unmapped { service: service.into() });
+        let default = "default_upstream = 'http://d'\n";
+        let mapped = "upstreams.s3 = 'http://s'\n";
+        let cases = [
+            ("", Some("cloudtrail"), Ok("engine")),
+            ("upstreams.cloudtrail = 'http://c'", Some("cloudtrail"), Ok("engine")),
+            ("", Some("s3"), Ok("engine")),
+            ("", Some("sts"), Ok("engine")),
+            ("", None, Ok("engine")),
+            ("", Some("kms"), unmapped("kms")),
+            (default, Some("s3"), Ok("default")),
+            (default, Some("kms"), Ok("default")),
+            ("default_upstream = 'http://d'\nembedded = ['s3']", Some("s3"), Ok("engine")),
+            ("default_upstream = 'http://d'\nembedded = ['s3']", Some("sts"), Ok("default")),
+            (mapped, Some("s3"), Ok("s3")),
+            (mapped, None, Ok("s3")),
+            (mapped, Some("iam"), unmapped("iam")),
+            ("", Some("trailbox"), Err(Nobody::AdminOnly)),
+        ];
+        for (config, scope, want) in cases {
+            assert_eq!(who(config, scope, false), want.map(str::to_owned), "{config} {scope:?}");
+        }
+        assert_eq!(who("", Some("trailbox"), true), Ok("engine".to_owned()));
+        assert_eq!(who(default, Some("s3"), true), Err(Nobody::AwsOnly));
+    }
+}

@@ -1,0 +1,416 @@
+//! Whose call it is, and how far that is proved (blueprint, 4b: trust is in
+//! the record).
+//!
+//! [`look_up`] reads the claim and proves what can be proved from the head;
+//! [`Who::prove_body`] does the rest once the body is there; [`Who::settle`]
+//! judges after the answer, when an upstream was the one to verify.
+
+use crate::answer::{Refusal, Shape};
+use crate::passage::Passage;
+use crate::shared::Shared;
+use crate::upstream::Verifies;
+use std::sync::Arc;
+use trailbox_clock::Micros;
+use trailbox_exchange::RequestHead;
+use trailbox_identity::{Admission, Caller, QUARANTINE_ACCOUNT, Trust};
+use trailbox_record::SignatureNote;
+use trailbox_service_facts::Route;
+use trailbox_sigv4::refusal::{self, Dialect};
+use trailbox_sigv4::{ChunkVerifier, Claim, SigningKey, V4Claim, Verified, VerifyError};
+
+/// The caller of one call, as far as is known.
+#[derive(Debug)]
+pub(crate) struct Who {
+    /// Whom the record names.
+    pub(crate) caller: Arc<Caller>,
+    standing: Standing,
+    duty: BodyDuty,
+    /// How the request was signed, for the record.
+    pub(crate) signature: Option<SignatureNote>,
+}
+
+/// How the caller stands with us.
+#[derive(Debug)]
+enum Standing {
+    /// The signature is proved, or config vouches.
+    Proved,
+    /// A key we know; its signature covers a body that has not come.
+    NeedsBody(Box<Unproved>),
+    /// A key we know, and it does not count or its signature is wrong.
+    Refused(Wrong),
+    /// No claim.
+    Anonymous,
+    /// A claim we cannot check: an unknown key, or a signature we do not verify.
+    Unchecked {
+        /// Whom the record names when a verifying upstream accepts the call.
+        vouched: Arc<Caller>,
+        /// Why Trailbox's own services do not accept it.
+        wrong: Wrong,
+        /// The key itself is unknown: test mode lets it in.
+        unknown_key: bool,
+    },
+}
+
+/// What a proved head promises of the body.
+#[derive(Debug)]
+enum BodyDuty {
+    /// Nothing that could be checked.
+    None,
+    /// Its SHA-256.
+    Hash([u8; 32]),
+    /// A signature per chunk.
+    Chunks(Option<ChunkVerifier>),
+}
+
+/// What is needed to prove a signature once the body is known.
+#[derive(Debug)]
+struct Unproved {
+    claim: V4Claim,
+    key: SigningKey,
+    proved: Arc<Caller>,
+}
+
+/// What is wrong with a claim.
+#[derive(Debug, Clone)]
+enum Wrong {
+    UnknownKey,
+    Token,
+    Expired,
+    Unsupported,
+    Malformed(trailbox_sigv4::MalformedClaim),
+    Proof(VerifyError),
+}
+
+impl Wrong {
+    fn refusal(&self, dialect: Dialect) -> Refusal {
+        let (reason, found) = match self {
+            Self::UnknownKey => ("unknown-key", refusal::unknown_key(dialect)),
+            Self::Token => ("session-token", refusal::invalid_token(dialect)),
+            Self::Expired => ("expired", refusal::expired_token(dialect)),
+            Self::Unsupported => ("unsupported", refusal::unsupported_signature(dialect)),
+            Self::Malformed(claim) => ("malformed-claim", refusal::malformed(claim, dialect)),
+            Self::Proof(error) => ("signature", refusal::unproved(error, dialect)),
+        };
+        Refusal::new(reason, found.status, found.code, found.message)
+    }
+}
+
+/// Reads the claim of `head` and proves what can be proved without the body.
+pub(crate) fn look_up(
+    shared: &Shared,
+    head: &RequestHead,
+    claim: Claim,
+    principal: Option<&str>,
+    now: Micros,
+) -> Who {
+    let signature = note(&claim);
+    if let Some(service) = principal {
+        let caller = Arc::new(Caller::service(service, &shared.account));
+        return Who { caller, standing: Standing::Proved, duty: BodyDuty::None, signature };
+    }
+    let mut duty = BodyDuty::None;
+    let (caller, standing) = match claim {
+        Claim::Anonymous | Claim::Foreign { .. } => {
+            // Whether it is an S3 call shows when it is routed.
+            (Arc::new(Caller::anonymous(false, &shared.account)), Standing::Anonymous)
+        }
+        Claim::V4(claim) => {
+            let (caller, standing, promised) = signed(shared, head, claim, now);
+            duty = promised;
+            (caller, standing)
+        }
+        Claim::V4a(claim) => unverifiable(shared, &claim.access_key_id, Wrong::Unsupported, now),
+        Claim::V2 { access_key_id, .. } => {
+            unverifiable(shared, &access_key_id, Wrong::Unsupported, now)
+        }
+        Claim::Malformed(claim) => malformed(shared, claim, now),
+    };
+    Who { caller, standing, duty, signature }
+}
+
+fn note(claim: &Claim) -> Option<SignatureNote> {
+    let version = match claim {
+        Claim::Anonymous | Claim::Foreign { .. } | Claim::Malformed(_) => return None,
+        Claim::V4(_) => "SigV4",
+        Claim::V4a(_) => "SigV4A",
+        Claim::V2 { .. } => "SigV2",
+    };
+    let method = if claim.in_query() { "QueryString" } else { "AuthHeader" };
+    Some(SignatureNote { version, method })
+}
+
+/// A SigV4 claim: known, refused, or somebody else's business.
+fn signed(
+    shared: &Shared,
+    head: &RequestHead,
+    claim: V4Claim,
+    now: Micros,
+) -> (Arc<Caller>, Standing, BodyDuty) {
+    let token = claim.session_token.as_ref().map(trailbox_sigv4::SecretText::expose);
+    let id = claim.access_key_id.clone();
+    let directory = shared.directory.read();
+    let (key, proved) = match directory.admit(&id, token, now) {
+        Admission::Known(key) => {
+            let Some(proved) = directory.caller(&id, now) else {
+                return nobody(shared, &id);
+            };
+            (shared.signing_keys.get(&claim, &key.secret), proved)
+        }
+        Admission::Refused(why) => {
+            let caller = Arc::new(Caller::claimed(&id, shared.claimed_account()));
+            return (caller, Standing::Refused(wrong_key(&why)), BodyDuty::None);
+        }
+        Admission::Unknown => return nobody(shared, &id),
+    };
+    drop(directory);
+    if claim.payload.needs_body_hash() {
+        let standing = Standing::NeedsBody(Box::new(Unproved { claim, key, proved }));
+        let caller = Arc::new(Caller::claimed(&id, shared.claimed_account()));
+        return (caller, standing, BodyDuty::None);
+    }
+    match trailbox_sigv4::verify_with_key(&claim, head, &key, now, None) {
+        Ok(verified) => (proved, Standing::Proved, duty_of(&verified)),
+        Err(error) => {
+            let caller = Arc::new(Caller::claimed(&id, shared.claimed_account()));
+            (caller, Standing::Refused(Wrong::Proof(error)), BodyDuty::None)
+        }
+    }
+}
+
+fn duty_of(verified: &Verified) -> BodyDuty {
+    match (verified.body_sha256(), verified.chunks()) {
+        (Some(hash), _) => BodyDuty::Hash(hash),
+        (None, Some(chunks)) => BodyDuty::Chunks(Some(chunks)),
+        (None, None) => BodyDuty::None,
+    }
+}
+
+fn nobody(shared: &Shared, id: &str) -> (Arc<Caller>, Standing, BodyDuty) {
+    let (caller, standing) = unknown(shared, id);
+    (caller, standing, BodyDuty::None)
+}
+
+fn wrong_key(why: &trailbox_identity::KeyRefusal) -> Wrong {
+    use trailbox_identity::KeyRefusal;
+    match why {
+        KeyRefusal::Inactive { .. } => Wrong::UnknownKey,
+        KeyRefusal::Expired { .. } => Wrong::Expired,
+        KeyRefusal::TokenMissing { .. } | KeyRefusal::TokenWrong { .. } => Wrong::Token,
+    }
+}
+
+fn unknown(shared: &Shared, id: &str) -> (Arc<Caller>, Standing) {
+    let vouched = Arc::new(Caller::upstream(id, &shared.account));
+    let standing = Standing::Unchecked { vouched, wrong: Wrong::UnknownKey, unknown_key: true };
+    (Arc::new(Caller::claimed(id, shared.claimed_account())), standing)
+}
+
+/// A signature nobody verifies here. When the key is registered and a verifying
+/// upstream accepts it, the record names its principal.
+fn unverifiable(shared: &Shared, id: &str, wrong: Wrong, now: Micros) -> (Arc<Caller>, Standing) {
+    let known = shared.directory.read().caller(id, now);
+    let Some(known) = known else {
+        let (caller, standing) = unknown(shared, id);
+        return match standing {
+            Standing::Unchecked { vouched, .. } => {
+                (caller, Standing::Unchecked { vouched, wrong, unknown_key: false })
+            }
+            other => (caller, other),
+        };
+    };
+    let vouched = Caller { trust: Trust::Upstream, ..Caller::clone(&known) };
+    let standing = Standing::Unchecked { vouched: Arc::new(vouched), wrong, unknown_key: false };
+    (Arc::new(Caller::claimed(id, shared.claimed_account())), standing)
+}
+
+/// A broken claim under a key we know is refused; any other is a mere claim,
+/// and its upstream's to judge.
+fn malformed(
+    shared: &Shared,
+    claim: trailbox_sigv4::MalformedClaim,
+    now: Micros,
+) -> (Arc<Caller>, Standing) {
+    let Some(id) = claim.access_key_id.clone() else {
+        let caller = Arc::new(Caller::anonymous(false, shared.claimed_account()));
+        let vouched = Arc::clone(&caller);
+        let wrong = Wrong::Malformed(claim);
+        return (caller, Standing::Unchecked { vouched, wrong, unknown_key: false });
+    };
+    let known = shared.directory.read().key(&id).is_some();
+    let (caller, standing) = unverifiable(shared, &id, Wrong::Malformed(claim.clone()), now);
+    if known { (caller, Standing::Refused(Wrong::Malformed(claim))) } else { (caller, standing) }
+}
+
+impl Who {
+    /// Lets `body` collect what the proof needs, from its first byte on.
+    pub(crate) fn watch(&mut self, body: &mut Passage) {
+        match &mut self.duty {
+            BodyDuty::Hash(_) => body.hash(),
+            BodyDuty::Chunks(chunks) => {
+                if let Some(chunks) = chunks.take() {
+                    body.check_chunks(chunks);
+                }
+            }
+            BodyDuty::None if matches!(self.standing, Standing::NeedsBody(_)) => body.hash(),
+            BodyDuty::None => {}
+        }
+    }
+
+    /// Why the call is refused before anything is forwarded.
+    ///
+    /// `own`: Trailbox itself answers it, so there is nobody else to judge.
+    pub(crate) fn refusal(&mut self, shared: &Shared, route: &Route, own: bool) -> Option<Refusal> {
+        let dialect = dialect(route);
+        match &self.standing {
+            Standing::Refused(wrong) => Some(wrong.refusal(dialect)),
+            Standing::Unchecked { unknown_key: true, .. } if own && shared.is_test() => {
+                let id = self.caller.access_key_id.clone().unwrap_or_default();
+                self.caller = Arc::new(Caller::test_administrator(&id, &shared.account));
+                self.standing = Standing::Proved;
+                None
+            }
+            Standing::Unchecked { wrong, .. } if own => Some(wrong.refusal(dialect)),
+            Standing::Anonymous if own && !open_to_anybody(route) => {
+                let found = refusal::missing_authentication(dialect);
+                Some(Refusal::new("anonymous", found.status, found.code, found.message))
+            }
+            Standing::Proved
+            | Standing::NeedsBody(_)
+            | Standing::Anonymous
+            | Standing::Unchecked { .. } => None,
+        }
+    }
+
+    /// Names the caller of an unsigned call, now that it is routed.
+    pub(crate) fn routed(&mut self, shared: &Shared, route: &Route) {
+        if matches!(self.standing, Standing::Anonymous) {
+            let s3 = route.event_source == "s3.amazonaws.com";
+            self.caller = Arc::new(Caller::anonymous(s3, &shared.account));
+        }
+    }
+
+    /// Whether somebody vouches for the caller already.
+    pub(crate) fn is_proved(&self) -> bool {
+        matches!(self.standing, Standing::Proved | Standing::NeedsBody(_))
+    }
+
+    /// Proves with the body, whole or broken, what the head left open.
+    pub(crate) fn prove_body(
+        &mut self,
+        head: &RequestHead,
+        route: &Route,
+        body: &mut Passage,
+        now: Micros,
+    ) -> Result<(), Refusal> {
+        let outcome = self.check_body(head, body, now);
+        outcome.map_err(|error| {
+            let wrong = Wrong::Proof(error);
+            let refusal = wrong.refusal(dialect(route));
+            self.standing = Standing::Refused(wrong);
+            refusal
+        })
+    }
+
+    fn check_body(
+        &mut self,
+        head: &RequestHead,
+        body: &mut Passage,
+        now: Micros,
+    ) -> Result<(), VerifyError> {
+        match &self.duty {
+            BodyDuty::None => {}
+            BodyDuty::Hash(promised) if body.body_hash() == Some(*promised) => {}
+            BodyDuty::Hash(_) => return Err(VerifyError::BodyHashMismatch),
+            BodyDuty::Chunks(_) => body.chunks_verified()?,
+        }
+        let Standing::NeedsBody(unproved) = &self.standing else {
+            return Ok(());
+        };
+        let Unproved { claim, key, proved } = &**unproved;
+        trailbox_sigv4::verify_with_key(claim, head, key, now, body.body_hash())?;
+        self.caller = Arc::clone(proved);
+        self.standing = Standing::Proved;
+        Ok(())
+    }
+
+    /// Judges after the answer: an upstream that verifies and did not object
+    /// has vouched. Says whether the caller is vouched for now.
+    pub(crate) fn settle(&mut self, verifies: &Verifies, status: u16, code: Option<&str>) -> bool {
+        let Standing::Unchecked { vouched, .. } = &self.standing else {
+            return self.is_proved();
+        };
+        let Verifies::Yes { denial } = verifies else {
+            return false;
+        };
+        if denies_identity(status, code, denial.as_deref()) {
+            return false;
+        }
+        self.caller = Arc::clone(vouched);
+        self.standing = Standing::Proved;
+        true
+    }
+}
+
+/// Whether an answer says "I do not believe who you are", rather than "you may
+/// not": an upstream that says the latter has verified the signature.
+fn denies_identity(status: u16, code: Option<&str>, denial: Option<&str>) -> bool {
+    // An answer that says nothing of the caller vouches for nobody.
+    let failed = matches!(status, 400 | 401 | 403) || 500 <= status;
+    match code {
+        None => failed,
+        Some(code) => 500 <= status || is_identity_code(code) || (failed && denial == Some(code)),
+    }
+}
+
+/// Codes that say who calls is not believed, whatever the operation.
+pub(crate) fn is_identity_code(code: &str) -> bool {
+    const CODES: [&str; 22] = [
+        "AuthFailure",
+        "AuthorizationHeaderMalformed",
+        "AuthorizationQueryParametersError",
+        "CredentialsNotSupported",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidSignature",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotSignedUp",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+        "UnrecognizedClientException",
+    ];
+    CODES.contains(&code)
+}
+
+/// Operations that take no signature, and S3, where buckets may be public.
+fn open_to_anybody(route: &Route) -> bool {
+    matches!(route.service_name(), "" | "s3") && route.scope_service.is_none()
+        || route.op().is_some_and(|operation| operation.no_auth)
+}
+
+/// The family of error codes a call's service speaks.
+pub(crate) fn dialect(route: &Route) -> Dialect {
+    match Shape::of(route) {
+        Shape::S3 => Dialect::S3,
+        Shape::Query => Dialect::Query,
+        Shape::Ec2 => Dialect::Ec2,
+        Shape::Json | Shape::Cbor => Dialect::Json,
+        Shape::RestJson => Dialect::RestJson,
+    }
+}
+
+impl Shared {
+    /// Account of calls whose caller merely claims to be somebody.
+    pub(crate) fn claimed_account(&self) -> &str {
+        if self.is_test() { &self.account } else { QUARANTINE_ACCOUNT }
+    }
+}
