@@ -9,12 +9,13 @@ pub mod decode;
 mod facts;
 mod model;
 mod route;
+pub mod signed;
 pub mod table;
 pub mod tables;
 
-pub use facts::{Facts, FactsError, is_data_event, is_read_only_verb, read_only};
+pub use facts::{Facts, FactsError};
 pub use model::{
     Location, Member, Operation, Protocol, Service, Shape, ShapeId, ShapeKind, TimestampFormat,
 };
-pub use route::{Route, RouteHints};
+pub use route::{Route, RouteHints, is_data_event, is_read_only_verb, read_only};
 pub use tables::Tables;

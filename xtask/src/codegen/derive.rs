@@ -18,7 +18,7 @@ const KEPT_OUTPUTS: [(&str, &str); 4] = [
     ("sts", ""),
     ("kms", ""),
     ("sso", "GetRoleCredentials"),
-    ("cognito-identity", "GetCredentialsForIdentity"),
+    ("cognito-identity", ""),
 ];
 
 /// Every service below `data`, sorted by name.

@@ -1,7 +1,28 @@
 //! Which operation of which service a request is.
+//!
+//! The credential scope narrows the services; then `X-Amz-Target`, the path of
+//! Smithy RPC, `Action`, and last the URI templates decide. `Host` is needed
+//! only for virtual-host buckets and helps unsigned calls. Start reading at
+//! [`route`]. Source: spec/gateway.md 2.3.
 
+mod flags;
+mod flavour;
+mod host;
+mod names;
+mod rest;
+mod rpc;
+mod s3;
+mod scope;
+mod template;
+
+pub use flags::{is_data_event, is_read_only_verb, read_only};
+pub(crate) use template::Matcher;
+
+use crate::facts::Facts;
 use crate::model::{Operation, Protocol, Service};
+use scope::{Pairs, Scope};
 use std::sync::Arc;
+use trailbox_exchange::{RequestHead, decode_pairs};
 
 /// What a listener knows before it sees a request.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,5 +84,120 @@ impl Route {
     #[must_use]
     pub fn is(&self, service: &str, operation: &str) -> bool {
         self.service_name() == service && self.operation_name() == operation
+    }
+}
+
+/// A request with everything that routing reads more than once.
+#[derive(Debug)]
+struct Asked<'a> {
+    facts: &'a Facts,
+    head: &'a RequestHead,
+    query: &'a Pairs<'a>,
+    form: &'a Pairs<'a>,
+    host: &'a str,
+    scope: &'a Scope,
+    hints: &'a RouteHints<'a>,
+}
+
+/// What the steps of routing find.
+#[derive(Debug, Default)]
+struct Found {
+    service: Option<usize>,
+    operation: Option<usize>,
+    protocol: Option<Protocol>,
+    labels: Vec<(String, String)>,
+    /// An event name that belongs to no operation of the model.
+    name: Option<String>,
+    source: Option<String>,
+}
+
+pub(crate) fn route(
+    facts: &Facts,
+    head: &RequestHead,
+    form: Option<&[u8]>,
+    hints: &RouteHints<'_>,
+) -> Route {
+    let query = head.query_pairs();
+    let form = String::from_utf8_lossy(form.unwrap_or_default());
+    let form = decode_pairs(&form);
+    let scope = scope::read(head, &query, &form);
+    let host = host::bare(head.host());
+    let asked =
+        Asked { facts, head, query: &query, form: &form, host: &host, scope: &scope, hints };
+    let found = asked.find();
+    asked.finish(found)
+}
+
+impl Asked<'_> {
+    fn find(&self) -> Found {
+        if let Some(found) = flavour::find(self) {
+            return found;
+        }
+        let candidates = self.candidates();
+        rpc::by_target(self, &candidates)
+            .or_else(|| rpc::by_path(self, &candidates))
+            .or_else(|| rpc::by_action(self, &candidates))
+            .or_else(|| rest::find(self, &candidates))
+            .unwrap_or_else(|| self.unknown(&candidates))
+    }
+
+    /// Services of the signing name; of an unsigned call those of the host.
+    fn candidates(&self) -> Vec<usize> {
+        match &self.scope.service {
+            Some(service) => self.facts.signed_as(service).to_vec(),
+            None => rest::by_host(self),
+        }
+    }
+
+    /// A call to a known service that has no such operation.
+    fn unknown(&self, candidates: &[usize]) -> Found {
+        let default = || self.hints.default_service.and_then(|name| self.facts.place(name));
+        let s3 = || s3::looks_anonymous(self).then(|| self.facts.place("s3")).flatten();
+        let service = candidates.first().copied().or_else(|| match &self.scope.service {
+            Some(_) => None,
+            None => default().or_else(s3),
+        });
+        Found { service, ..Found::default() }
+    }
+
+    fn finish(&self, found: Found) -> Route {
+        let service = found.service.and_then(|index| self.facts.at(index)).map(Arc::clone);
+        let operation = found.operation;
+        let op = service.as_ref().zip(operation).and_then(|(held, at)| held.operations.get(at));
+        let source = found.source.unwrap_or_else(|| names::event_source(self, service.as_deref()));
+        let name =
+            found.name.unwrap_or_else(|| names::event_name(self.facts, service.as_deref(), op));
+        let rules = service.as_ref().map(|service| self.facts.tables().service(&service.name));
+        Route {
+            protocol: found.protocol.unwrap_or_else(|| self.guess(service.as_deref())),
+            labels: found.labels,
+            event_source: source,
+            event_name: name,
+            region: self.scope.region.clone(),
+            scope_service: self.scope.service.clone(),
+            access_key_id: self.scope.access_key_id.clone(),
+            global_region: rules.and_then(|rules| rules.global_region.clone()),
+            operation,
+            service,
+        }
+    }
+
+    /// How a request is written of which no operation is known.
+    fn guess(&self, service: Option<&Service>) -> Protocol {
+        if let Some(&protocol) = service.and_then(|service| service.protocols.first()) {
+            return protocol;
+        }
+        let content = self.head.headers.get("content-type").unwrap_or_default();
+        if self.head.headers.contains("x-amz-target") || content.contains("x-amz-json") {
+            Protocol::Json
+        } else if content.contains("cbor") {
+            Protocol::Cbor
+        } else if content.contains("json") {
+            Protocol::RestJson
+        } else if !self.form.is_empty() {
+            Protocol::Query
+        } else {
+            Protocol::RestXml
+        }
     }
 }

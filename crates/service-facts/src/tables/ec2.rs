@@ -2,135 +2,138 @@
 //!
 //! Source: spec/gateway.md 3.7.
 
+#![allow(dead_code, reason = "evidence is required and never asked for")]
+
+use super::rows::Evidence;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 
 /// Rows as they stand in the file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2Rows {
+pub(super) struct Ec2Rows {
     /// Lists that appear as `{}` when the caller sent none.
-    pub lists: Vec<Ec2ListRow>,
+    pub(super) lists: Vec<Ec2ListRow>,
     /// Names of members.
-    pub renames: Vec<Ec2RenameRow>,
+    pub(super) renames: Vec<Ec2RenameRow>,
     /// Names of the elements of a list.
-    pub items: Vec<Ec2ItemRow>,
+    pub(super) items: Vec<Ec2ItemRow>,
     /// Parameters that appear though not sent.
-    pub defaults: Vec<Ec2DefaultRow>,
+    pub(super) defaults: Vec<Ec2DefaultRow>,
     /// Members that never appear.
-    pub drops: Vec<Ec2DropRow>,
+    pub(super) drops: Vec<Ec2DropRow>,
     /// Operations whose lists say `item` instead of `items`.
-    pub singular: Vec<Ec2OperationsRow>,
+    pub(super) singular: Vec<Ec2OperationsRow>,
     /// List names that are plain arrays.
-    pub plain: Vec<Ec2PlainRow>,
+    pub(super) plain: Vec<Ec2PlainRow>,
     /// Numbers written as text.
-    pub texts: Vec<Ec2TextRow>,
+    pub(super) texts: Vec<Ec2TextRow>,
     /// Empty members that a structure always shows.
-    pub always: Vec<Ec2AlwaysRow>,
+    pub(super) always: Vec<Ec2AlwaysRow>,
     /// Members moved into the one element of a list.
-    pub moves: Vec<Ec2MoveRow>,
+    pub(super) moves: Vec<Ec2MoveRow>,
 }
 
 /// Lists of an operation.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2ListRow {
+pub(super) struct Ec2ListRow {
     /// Operation.
-    pub operation: String,
+    pub(super) operation: String,
     /// Names in the record.
-    pub sets: Vec<String>,
+    pub(super) sets: Vec<String>,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A member and its name in the record.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2RenameRow {
+pub(super) struct Ec2RenameRow {
     /// `Member`, or `Operation.Member`, or `Shape.Member`.
-    pub member: String,
+    pub(super) member: String,
     /// Name in the record.
-    pub name: String,
+    pub(super) name: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A list and what one scalar element of it is called.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2ItemRow {
+pub(super) struct Ec2ItemRow {
     /// Name of the list in the record.
-    pub set: String,
+    pub(super) set: String,
     /// Key of each element.
-    pub key: String,
+    pub(super) key: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A parameter the record has in any case.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2DefaultRow {
+pub(super) struct Ec2DefaultRow {
     /// Operation.
-    pub operation: String,
+    pub(super) operation: String,
     /// Name in the record.
-    pub name: String,
+    pub(super) name: String,
     /// Value in the record.
-    pub value: toml::Value,
+    pub(super) value: toml::Value,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A member that is left out.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2DropRow {
+pub(super) struct Ec2DropRow {
     /// `Member` or `Operation.Member`.
-    pub member: String,
+    pub(super) member: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// Operations to which one fact applies.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2OperationsRow {
+pub(super) struct Ec2OperationsRow {
     /// Operations.
-    pub operations: Vec<String>,
+    pub(super) operations: Vec<String>,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A list that stays an array.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2PlainRow {
+pub(super) struct Ec2PlainRow {
     /// Name of the list in the record.
-    pub set: String,
+    pub(super) set: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A number written as text.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2TextRow {
+pub(super) struct Ec2TextRow {
     /// `Operation.name` with the name of the record.
-    pub member: String,
+    pub(super) member: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// Members of a structure that appear as `{}` when absent.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ec2AlwaysRow {
+pub(super) struct Ec2AlwaysRow {
     /// Structure of the model, or operation.
-    pub shape: String,
+    pub(super) shape: String,
     /// Names in the record.
-    pub names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// Top-level names that move into the single element of a list.
@@ -144,7 +147,7 @@ pub struct Ec2MoveRow {
     /// The list they move into.
     pub set: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub evidence: Evidence,
 }
 
 /// The rows, ready to be asked.

@@ -7,11 +7,12 @@
 mod build;
 mod ec2;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub use ec2::{Ec2MoveRow, Ec2Tables};
 pub use rows::{
-    DataRow, FlavourRow, LambdaSuffix, Naming, RedactionRow, ResourceRow, Side, TimestampStyle,
-    Verb,
+    Evidence, FlavourRow, LambdaSuffix, Naming, ResourceRow, Side, TimestampStyle, Verb,
 };
 
 use serde::Deserialize;
@@ -28,9 +29,9 @@ struct File {
     event_name: Vec<rows::NameRow>,
     lambda_name: Vec<rows::LambdaRow>,
     read_only: Vec<rows::ReadOnlyRow>,
-    data_event: Vec<DataRow>,
+    data_event: Vec<rows::DataRow>,
     sensitive: Vec<rows::SensitiveRow>,
-    redaction: Vec<RedactionRow>,
+    redaction: Vec<rows::RedactionRow>,
     null_request: Vec<rows::OperationsRow>,
     null_response: Vec<rows::OperationsRow>,
     read_only_response: Vec<rows::OperationsRow>,
@@ -240,6 +241,11 @@ impl Tables {
     #[must_use]
     pub fn scope(&self, scope: &str) -> Option<&ScopeRule> {
         self.scopes.get(scope)
+    }
+
+    /// Every signing name that has a row.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = (&str, &ScopeRule)> {
+        self.scopes.iter().map(|(scope, rule)| (scope.as_str(), rule))
     }
 
     /// Path rows of upstreams that no AWS model knows.

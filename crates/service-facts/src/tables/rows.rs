@@ -3,7 +3,24 @@
 //! Every row says in `evidence` why it is believed. A list of operations or
 //! members makes one row speak for several.
 
+// `evidence` is for the reader of the file; reading it proves that it is there.
+#![allow(dead_code, reason = "evidence is required and never asked for")]
+
 use serde::Deserialize;
+
+/// Why a row is believed. Checked to be there, then forgotten.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence;
+
+impl<'de> Deserialize<'de> for Evidence {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.trim().is_empty() {
+            return Err(serde::de::Error::custom("a row needs evidence"));
+        }
+        Ok(Self)
+    }
+}
 
 /// How member names are written in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -55,6 +72,10 @@ pub enum Verb {
     Literals,
     /// Of a map only the list of its keys.
     Names,
+    /// Every element of a list becomes `"HIDDEN_DUE_TO_SECURITY_REASONS"`.
+    HideEach,
+    /// A map of typed DynamoDB values becomes one of plain values.
+    Attributes,
 }
 
 impl Verb {
@@ -66,7 +87,13 @@ impl Verb {
             Self::Stars => Some("***"),
             Self::FourStars => Some("****"),
             Self::Removed => Some("<sensitiveDataRemoved>"),
-            Self::Keep | Self::Omit | Self::Empty | Self::Literals | Self::Names => None,
+            Self::Keep
+            | Self::Omit
+            | Self::Empty
+            | Self::Literals
+            | Self::Names
+            | Self::HideEach
+            | Self::Attributes => None,
         }
     }
 }
@@ -97,213 +124,213 @@ pub enum LambdaSuffix {
 /// Naming of one service.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NamingRow {
+pub(super) struct NamingRow {
     /// botocore names.
-    pub services: Vec<String>,
+    pub(super) services: Vec<String>,
     /// The style.
-    pub style: Naming,
+    pub(super) style: Naming,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A member whose name follows no rule.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RenameRow {
+pub(super) struct RenameRow {
     /// botocore name.
-    pub service: String,
+    pub(super) service: String,
     /// Structures that hold the member; empty for every structure.
     #[serde(default)]
-    pub shapes: Vec<String>,
+    pub(super) shapes: Vec<String>,
     /// Member in the model.
-    pub member: String,
+    pub(super) member: String,
     /// Name in the record.
-    pub name: String,
+    pub(super) name: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// Timestamps of services, or of some of their operations.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TimestampRow {
+pub(super) struct TimestampRow {
     /// botocore names.
-    pub services: Vec<String>,
+    pub(super) services: Vec<String>,
     /// Only these operations; empty for all.
     #[serde(default)]
-    pub operations: Vec<String>,
+    pub(super) operations: Vec<String>,
     /// The style.
-    pub style: TimestampStyle,
+    pub(super) style: TimestampStyle,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// An event source that is not the signing name.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SourceRow {
+pub(super) struct SourceRow {
     /// botocore name.
-    pub service: String,
+    pub(super) service: String,
     /// The whole `eventSource`.
-    pub source: String,
+    pub(super) source: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// An event name that is not the operation's.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NameRow {
+pub(super) struct NameRow {
     /// botocore name.
-    pub service: String,
+    pub(super) service: String,
     /// Operation in the model.
-    pub operation: String,
+    pub(super) operation: String,
     /// The `eventName`.
-    pub name: String,
+    pub(super) name: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// Lambda names; without a row the suffix is the date of the URI.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LambdaRow {
+pub(super) struct LambdaRow {
     /// Operations in the model.
-    pub operations: Vec<String>,
+    pub(super) operations: Vec<String>,
     /// The suffix.
-    pub suffix: LambdaSuffix,
+    pub(super) suffix: LambdaSuffix,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// Operations whose `readOnly` the verb does not tell.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ReadOnlyRow {
+pub(super) struct ReadOnlyRow {
     /// botocore name.
-    pub service: String,
+    pub(super) service: String,
     /// Operations in the model.
-    pub operations: Vec<String>,
+    pub(super) operations: Vec<String>,
     /// The flag.
-    pub value: bool,
+    pub(super) value: bool,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// Operations whose records are data events.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DataRow {
+pub(super) struct DataRow {
     /// botocore name.
-    pub service: String,
+    pub(super) service: String,
     /// Operations in the model, or an event name that has none.
-    pub operations: Vec<String>,
+    pub(super) operations: Vec<String>,
     /// `resources.type` of the data event, such as `AWS::SQS::Queue`.
-    pub resource_type: String,
+    pub(super) resource_type: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// What a service does with members that the model calls sensitive, and with
 /// blobs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SensitiveRow {
+pub(super) struct SensitiveRow {
     /// botocore names; `*` for every service without a row.
-    pub services: Vec<String>,
+    pub(super) services: Vec<String>,
     /// For sensitive members.
-    pub sensitive: Verb,
+    pub(super) sensitive: Verb,
     /// For blobs; `keep` writes base64.
-    pub blobs: Verb,
+    pub(super) blobs: Verb,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// What becomes of named members.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RedactionRow {
+pub(super) struct RedactionRow {
     /// botocore names.
-    pub services: Vec<String>,
+    pub(super) services: Vec<String>,
     /// Only in these operations; empty for all.
     #[serde(default)]
-    pub operations: Vec<String>,
+    pub(super) operations: Vec<String>,
     /// Only in these structures; empty for all.
     #[serde(default)]
-    pub shapes: Vec<String>,
+    pub(super) shapes: Vec<String>,
     /// Members in the model.
-    pub members: Vec<String>,
+    pub(super) members: Vec<String>,
     /// Which half of the record.
     #[serde(default)]
-    pub side: Side,
+    pub(super) side: Side,
     /// What to do.
-    pub verb: Verb,
+    pub(super) verb: Verb,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// Operations to which one fact applies.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OperationsRow {
+pub(super) struct OperationsRow {
     /// botocore name.
-    pub service: String,
+    pub(super) service: String,
     /// Operations in the model.
-    pub operations: Vec<String>,
+    pub(super) operations: Vec<String>,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// Services to which one fact applies.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ServicesRow {
+pub(super) struct ServicesRow {
     /// botocore names.
-    pub services: Vec<String>,
+    pub(super) services: Vec<String>,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A request parameter that the record has though the caller did not send it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct InjectRow {
+pub(super) struct InjectRow {
     /// botocore name.
-    pub service: String,
+    pub(super) service: String,
     /// Operation in the model.
-    pub operation: String,
+    pub(super) operation: String,
     /// Name in the record.
-    pub name: String,
+    pub(super) name: String,
     /// Value in the record.
-    pub value: toml::Value,
+    pub(super) value: toml::Value,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A global service: its records carry this Region.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RegionRow {
+pub(super) struct RegionRow {
     /// botocore names.
-    pub services: Vec<String>,
+    pub(super) services: Vec<String>,
     /// Such as `us-east-1`.
-    pub region: String,
+    pub(super) region: String,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// A signing name that no model carries.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ScopeRow {
+pub(super) struct ScopeRow {
     /// Service of the credential scope.
-    pub scope: String,
+    pub(super) scope: String,
     /// botocore names to try, in order.
-    pub services: Vec<String>,
+    pub(super) services: Vec<String>,
     /// `eventSource` where it is not that of the service.
-    pub source: Option<String>,
+    pub(super) source: Option<String>,
     /// Why we believe it.
-    pub evidence: String,
+    pub(super) evidence: Evidence,
 }
 
 /// What `resources` names for an operation.
@@ -329,7 +356,7 @@ pub struct ResourceRow {
     #[serde(default = "yes")]
     pub account: bool,
     /// Why we believe it.
-    pub evidence: String,
+    pub evidence: Evidence,
 }
 
 fn yes() -> bool {
@@ -359,5 +386,5 @@ pub struct FlavourRow {
     /// `readOnly`; absent: GET and HEAD are.
     pub read_only: Option<bool>,
     /// Why we believe it.
-    pub evidence: String,
+    pub evidence: Evidence,
 }

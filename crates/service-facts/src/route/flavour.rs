@@ -1,0 +1,88 @@
+//! Paths of an upstream's own APIs: Ceph's admin operations, Swift, MinIO's
+//! admin API. Rows stand in the hand-made tables.
+
+use super::template::segments;
+use super::{Asked, Found};
+use crate::tables::FlavourRow;
+use trailbox_exchange::decode_component;
+
+/// The first row of the listener's flavour that fits. Signed calls of AWS
+/// protocols go past the rows: an action or a target names them.
+pub(super) fn find(asked: &Asked<'_>) -> Option<Found> {
+    let flavour = asked.hints.flavour?;
+    if asked.head.headers.contains("x-amz-target") {
+        return None;
+    }
+    let path = segments(asked.head.path());
+    asked
+        .facts
+        .tables()
+        .flavours()
+        .iter()
+        .filter(|row| covers(flavour, &row.flavour))
+        .find_map(|row| fit(asked, row, &path))
+}
+
+/// Ceph serves Swift too.
+fn covers(flavour: &str, row: &str) -> bool {
+    row == flavour || (flavour == "rgw" && row == "swift")
+}
+
+fn fit(asked: &Asked<'_>, row: &FlavourRow, path: &[&str]) -> Option<Found> {
+    if row.method != "*" && row.method != asked.head.method {
+        return None;
+    }
+    let asks = |wanted: &String| {
+        let (name, value) = wanted.split_once('=').unwrap_or((wanted, ""));
+        asked
+            .query
+            .iter()
+            .any(|(held, held_value)| held == name && (value.is_empty() || held_value == value))
+    };
+    if !row.query.iter().all(asks) {
+        return None;
+    }
+    let labels = labels(&row.path, path)?;
+    let mut name = row.name.clone();
+    for (label, value) in &labels {
+        name = name.replace(&format!("{{{label}}}"), &pascal(value));
+    }
+    Some(Found { labels, name: Some(name), source: Some(row.source.clone()), ..Found::default() })
+}
+
+fn labels(template: &str, path: &[&str]) -> Option<Vec<(String, String)>> {
+    let wanted = segments(template);
+    let mut labels = Vec::new();
+    for (index, part) in wanted.iter().enumerate() {
+        let label = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        match label {
+            None if path.get(index) == Some(part) => {}
+            None => return None,
+            Some(label) => match label.strip_suffix('+') {
+                Some(label) => {
+                    let rest = path.get(index..).filter(|rest| !rest.is_empty())?;
+                    labels.push((label.to_owned(), decode_component(&rest.join("/")).into_owned()));
+                    return Some(labels);
+                }
+                None => {
+                    let value = path.get(index).filter(|value| !value.is_empty())?;
+                    labels.push((label.to_owned(), decode_component(value).into_owned()));
+                }
+            },
+        }
+    }
+    (wanted.len() == path.len()).then_some(labels)
+}
+
+/// `add-user` → `AddUser`; nothing but letters and digits stays.
+fn pascal(text: &str) -> String {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric());
+    words
+        .take(16)
+        .filter_map(|word| {
+            let mut letters = word.chars();
+            let first = letters.next()?.to_ascii_uppercase();
+            Some(std::iter::once(first).chain(letters.take(63)).collect::<String>())
+        })
+        .collect()
+}
