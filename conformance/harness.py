@@ -409,7 +409,7 @@ class Echo:
     async def _serve(self, reader, writer):
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             while True:
-                seen = await read_request(reader)
+                seen = await read_request(reader, writer)
                 if seen is None:
                     break
                 self.lines.append(seen.line)
@@ -423,11 +423,14 @@ class Echo:
         writer.close()
 
 
-async def read_request(reader):
+async def read_request(reader, writer=None):
+    """One request; a client that waits for leave to send its body gets it."""
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     headers = [tuple(part.strip() for part in line.split(":", 1)) for line in lines[1:] if line]
     low = {name.lower(): value for name, value in headers}
+    if writer and low.get("expect", "").lower() == "100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if "chunked" in low.get("transfer-encoding", "").lower():
         body = b""
         while True:
@@ -456,31 +459,59 @@ def raw_call(port, request, timeout=15, half_close=False):
         link.sendall(request)
         if half_close:
             link.shutdown(socket.SHUT_WR)
-        return read_answer(link)
+        return Reader(link).answer(head_only=request.startswith(b"HEAD "))
 
 
-def read_answer(link):
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = link.recv(65536)
-        if not more:
-            return None, "", data
-        data += more
-    head, _, body = data.partition(b"\r\n\r\n")
-    text = head.decode("latin-1")
-    status = int(text.split(" ", 2)[1])
-    length = re.search(r"(?im)^content-length:\s*(\d+)", text)
-    while length and len(body) < int(length[1]):
-        more = link.recv(65536)
-        if not more:
-            break
-        body += more
-    while not length and re.search(r"(?im)^transfer-encoding:\s*chunked", text) and not body.endswith(b"0\r\n\r\n"):
-        more = link.recv(65536)
-        if not more:
-            break
-        body += more
-    return status, text, body
+class Reader:
+    """Reads answers off a connection, one after the other."""
+
+    def __init__(self, link):
+        self.link = link
+        self.held = b""
+
+    def _until(self, mark):
+        while mark not in self.held:
+            more = self.link.recv(65536)
+            if not more:
+                return None
+            self.held += more
+        found, _, self.held = self.held.partition(mark)
+        return found
+
+    def _exactly(self, length):
+        while len(self.held) < length:
+            more = self.link.recv(65536)
+            if not more:
+                break
+            self.held += more
+        found, self.held = self.held[:length], self.held[length:]
+        return found
+
+    def answer(self, head_only=False):
+        """Status, header text and body; status None when the other side hung up."""
+        while True:
+            head = self._until(b"\r\n\r\n")
+            if head is None:
+                return None, "", self.held
+            text = head.decode("latin-1")
+            status = int(text.split(" ", 2)[1])
+            if status >= 200:
+                break
+        if head_only or status in (204, 304):
+            return status, text, b""
+        length = re.search(r"(?im)^content-length:\s*(\d+)", text)
+        if length:
+            return status, text, self._exactly(int(length[1]))
+        if not re.search(r"(?im)^transfer-encoding:\s*chunked", text):
+            while more := self.link.recv(65536):
+                self.held += more
+            return status, text, self.held
+        body = b""
+        while size := int((self._until(b"\r\n") or b"0").split(b";")[0], 16):
+            body += self._exactly(size + 2)[:-2]
+        while self._until(b"\r\n"):
+            pass
+        return status, text, body
 
 
 def scope(service, key=ANYONE.access_key_id, region=REGION):

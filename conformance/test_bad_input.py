@@ -11,7 +11,7 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from harness import ALICE, Echo, Keys, Trailbox, http, ok, raw_call, read_answer, scope, wait_for
+from harness import ALICE, Echo, Keys, Reader, Trailbox, http, ok, raw_call, scope, wait_for
 
 JSON_TYPE = "application/x-amz-json-1.1"
 
@@ -220,7 +220,7 @@ def test_a_truncated_upload_is_no_success(box):
     with socket.create_connection(("127.0.0.1", box.port), timeout=15) as link:
         link.sendall(request[:-50_000])
         link.shutdown(socket.SHUT_WR)
-        status, _, body = read_answer(link)
+        status, _, body = Reader(link).answer()
     assert status is None or status >= 400, (status, body)
     record = record_where(box, lambda r: (r["requestParameters"] or {}).get("key") == "truncated")
     assert record.get("errorCode"), record

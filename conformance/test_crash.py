@@ -123,6 +123,9 @@ async def kill_often(box, dice, told):
     await asyncio.sleep(0.5)
 
 
+BUDGET = "[limits]\nunverified_rate = 1000000\nunverified_burst = 1000000\n"
+
+
 def user_created(seen):
     if seen.line.startswith("POST"):
         return ok(b"<CreateUserResponse><CreateUserResult><User><Path>/</Path></User></CreateUserResult>"
@@ -134,7 +137,7 @@ def test_kills_lose_nothing_and_repeat_nothing(make_trailbox):
     print(f"SEED={SEED}")
     saw = []
     upstream = Echo(behave=lambda seen: (saw.append(name_of(seen)), user_created(seen))[1], keep=False).start()
-    box = make_trailbox(mode="test", upstreams=[f"s3={upstream.url}", upstream.url]).start()
+    box = make_trailbox(mode="test", upstreams=[f"s3={upstream.url}", upstream.url], config=BUDGET).start()
     load, told = Load(box.port), []
 
     async def all_of_it():
@@ -197,7 +200,7 @@ def test_a_call_cut_off_by_a_kill_is_of_unknown_outcome(make_trailbox):
 
 def test_a_graceful_stop_loses_nothing_and_leaves_no_unknown(make_trailbox):
     upstream = Echo(keep=False).start()
-    box = make_trailbox(mode="test", upstreams=[f"s3={upstream.url}", upstream.url]).start()
+    box = make_trailbox(mode="test", upstreams=[f"s3={upstream.url}", upstream.url], config=BUDGET).start()
     load = Load(box.port)
 
     async def stop_once():
