@@ -74,7 +74,8 @@ fn differences() -> anyhow::Result<Vec<(String, String)>> {
         let text = std::fs::read_to_string(&path)?;
         let mut lines = text.lines().map(doc).peekable();
         while let Some(line) = lines.next() {
-            let Some(mark) = line.and_then(|line| MARKS.iter().find(|mark| line.starts_with(**mark)))
+            let Some(mark) =
+                line.and_then(|line| MARKS.iter().find(|mark| line.starts_with(**mark)))
             else {
                 continue;
             };

@@ -10,6 +10,7 @@
 mod ci;
 mod codegen;
 mod compat;
+mod routing;
 mod run;
 mod shows;
 mod tidy;
@@ -74,6 +75,13 @@ enum Chore {
         /// Directory of JSON files with exchanges and expected records.
         dir: std::path::PathBuf,
     },
+    /// Routes the request of every operation of every service.
+    ///
+    /// Example: `cargo xtask routing` serialises the requests first.
+    Routing {
+        /// Lines that `conformance/transparency/serialise.py` wrote before.
+        lines: Option<std::path::PathBuf>,
+    },
     /// The full "Shows" list of an issue.
     ///
     /// Example: `cargo xtask shows 1`
@@ -96,6 +104,8 @@ fn main() -> anyhow::Result<()> {
             anyhow::ensure!(vectors::run(&dir)?, "records differ from the expected ones");
             Ok(())
         }
+        Chore::Routing { lines: Some(lines) } => routing::run(&lines),
+        Chore::Routing { lines: None } => routing::run(&routing::requests()?),
         Chore::Shows { number, short } => shows::run(number, short),
     }
 }

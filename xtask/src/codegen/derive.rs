@@ -14,12 +14,8 @@ const OLD_EC2: [&str; 2] = ["2014-10-01", "2015-03-01"];
 
 /// Read-only operations whose answers are read all the same: credentials that
 /// are learned, and the key that an alias stands for.
-const KEPT_OUTPUTS: [(&str, &str); 4] = [
-    ("sts", ""),
-    ("kms", ""),
-    ("sso", "GetRoleCredentials"),
-    ("cognito-identity", ""),
-];
+const KEPT_OUTPUTS: [(&str, &str); 4] =
+    [("sts", ""), ("kms", ""), ("sso", "GetRoleCredentials"), ("cognito-identity", "")];
 
 /// Every service below `data`, sorted by name.
 pub(super) fn all(data: &Path) -> anyhow::Result<Vec<Service>> {
@@ -126,7 +122,8 @@ impl<'a> Derivation<'a> {
 
     /// Whether some member of an input or output is of such a kind.
     fn streams(&self, at: Option<&Reference>, kind: impl Fn(&models::Shape) -> bool) -> bool {
-        let members = at.and_then(|at| self.model.shapes.get(&at.shape)).map(|shape| &shape.members);
+        let members =
+            at.and_then(|at| self.model.shapes.get(&at.shape)).map(|shape| &shape.members);
         members.is_some_and(|members| {
             members.0.iter().any(|(_, member)| {
                 member.streaming || self.model.shapes.get(&member.shape).is_some_and(&kind)

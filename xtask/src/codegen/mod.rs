@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// The release the table is derived from.
-const BOTOCORE: &str = "botocore==1.44.5\n";
+pub(crate) const BOTOCORE: &str = "botocore==1.44.5\n";
 /// The committed table, below the root.
 const TABLE: &str = "crates/service-facts/data/facts.zst";
 /// What the committed table may weigh.
@@ -25,7 +25,7 @@ const LIMIT: usize = 1_000_000;
 /// # Errors
 ///
 /// Models that cannot be had or read; a table that differs or is too large.
-pub fn run(check: bool) -> anyhow::Result<()> {
+pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let data = data_directory()?;
     let services = derive::all(&data)?;
     let bytes = trailbox_service_facts::table::encode(&services)?;
@@ -50,6 +50,7 @@ fn data_directory() -> anyhow::Result<PathBuf> {
         return Ok(given.into());
     }
     let python = crate::venv::ensure("codegen-venv", BOTOCORE)?;
-    let ask = "import botocore, os; print(os.path.join(os.path.dirname(botocore.__file__), 'data'))";
+    let ask =
+        "import botocore, os; print(os.path.join(os.path.dirname(botocore.__file__), 'data'))";
     Ok(output(Command::new(python).args(["-c", ask]))?.trim().into())
 }

@@ -94,8 +94,9 @@ fn difference(path: &str, want: &Value, got: &Value) -> Option<String> {
                 difference(&join(path, name), value, held.get(name).unwrap_or(&Value::Null))
             });
             missing.or_else(|| {
-                let (name, value) =
-                    held.iter().find(|(name, value)| !wanted.contains_key(*name) && !value.is_null())?;
+                let (name, value) = held
+                    .iter()
+                    .find(|(name, value)| !wanted.contains_key(*name) && !value.is_null())?;
                 Some(format!("{}: not expected, got {}", join(path, name), cut(value)))
             })
         }
@@ -116,17 +117,17 @@ fn join(path: &str, name: &str) -> String {
 fn same_leaf(want: &Value, got: &Value) -> bool {
     match (want, got) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-        (Value::String(a), Value::String(b)) => a == b || java_moment(a).is_some_and(|moment| java_moment(b) == Some(moment)),
+        (Value::String(a), Value::String(b)) => {
+            a == b || java_moment(a).is_some_and(|moment| java_moment(b) == Some(moment))
+        }
         _ => want == got,
     }
 }
 
 /// `Jul 3, 2023, 1:02:03 PM` and `Jul 3, 2023 1:02:03 PM`, in one form.
 fn java_moment(text: &str) -> Option<Vec<String>> {
-    let words: Vec<String> = text
-        .split([' ', '\u{202f}'])
-        .map(|word| word.trim_end_matches(',').to_owned())
-        .collect();
+    let words: Vec<String> =
+        text.split([' ', '\u{202f}']).map(|word| word.trim_end_matches(',').to_owned()).collect();
     let shaped = words.len() == 5
         && words[0].len() == 3
         && words[2].parse::<u16>().is_ok()

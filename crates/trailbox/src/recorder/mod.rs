@@ -1,0 +1,213 @@
+//! The recorder process: journal, gateway, and the engine as its child.
+//!
+//! It holds the data keys and a copy of the principals in memory; it signs
+//! nothing, runs no SQL and writes nothing but the journal.
+
+mod audit;
+mod child;
+mod directory;
+mod figures;
+mod listeners;
+mod recovery;
+
+use crate::config::{Config, Mode};
+use crate::datadir::{DataDir, Running};
+use crate::engine::settings::{ConfiguredPrincipal, EngineSettings};
+use crate::ports::{SystemClock, SystemRandom};
+use crate::{logging, masterkey, node};
+use anyhow::Context as _;
+use audit::Audit;
+use directory::Principals;
+use listeners::Listeners;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use trailbox_clock::{Clock, Random};
+use trailbox_gateway::{Gateway, GatewayParts};
+use trailbox_journal::disk::RealDisk;
+use trailbox_journal::{DataKeys, Journal, Options};
+use trailbox_keys::LocalKeys;
+use trailbox_service_facts::Facts;
+
+/// Runs until a signal says stop.
+pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+    logging::start("recorder");
+    let data = DataDir::open_or_create(&config.data)?;
+    let _held = data.lock()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(Recorder::start(config, data))
+}
+
+/// What the recorder is made of once it stands.
+struct Recorder {
+    journal: Arc<Journal>,
+    audit: Audit,
+    stop: watch::Sender<bool>,
+    engine: tokio::task::JoinHandle<()>,
+    refresh: tokio::task::JoinHandle<()>,
+}
+
+impl Recorder {
+    async fn start(config: Config, data: DataDir) -> anyhow::Result<ExitCode> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let master = masterkey::open_or_show(&data)?;
+        let keys: Arc<dyn DataKeys> = Arc::new(LocalKeys::open(data.join("keys"), master.clone())?);
+        let options = Options {
+            segment_bytes: config.journal.segment_bytes,
+            segment_age: config.journal.segment_age,
+            reserve_bytes: config.journal.reserve_bytes,
+            ..Options::new(data.join("journal"), node::of(&data, &*random)?)
+        };
+        let (journal, found) =
+            Journal::open(Arc::new(RealDisk), keys.clone(), clock.clone(), random.clone(), options)
+                .context("the journal does not open")?;
+        let journal = Arc::new(journal);
+        recovery::resolve(&journal, &found).await?;
+        let audit = Audit::new(journal.clone(), clock.clone(), random.clone(), &config);
+        audit.started(&config, &found).await?;
+
+        let listeners = Listeners::bind(&config, &data).await?;
+        let (stop, stopped) = watch::channel(false);
+        let principals = Principals::load(data.clone(), master, keys)?;
+        let restarts = Arc::new(AtomicU64::new(0));
+        let settings = engine_settings(&config, &data, &listeners)?;
+        let engine = tokio::spawn(child::supervise(
+            settings,
+            journal.subscribe(),
+            stopped.clone(),
+            restarts.clone(),
+        ));
+        principals.wait_for_first().await?;
+        let refresh = tokio::spawn(principals.clone().follow(stopped.clone()));
+
+        let gateway = Gateway::new(GatewayParts {
+            clock,
+            random,
+            facts: Facts::embedded(),
+            journal: journal.clone(),
+            directory: principals.shared(),
+            engine_socket: data.engine_socket(),
+            config: config.gateway(),
+            mode: gateway_mode(config.mode),
+            account: config.account.clone(),
+            metrics: figures::text(journal.clone(), restarts)?,
+        })?;
+        data.announce(&Running {
+            pid: std::process::id(),
+            listen: listeners.address(),
+            admin_listen: listeners.admin_address(),
+            tls: listeners.tls(),
+            account: config.account.clone(),
+        })?;
+        greet(&config, &listeners);
+        let recorder = Self { journal, audit, stop, engine, refresh };
+        let served = recorder.serve(gateway, listeners, stopped).await;
+        data.retract();
+        served.map(|()| ExitCode::SUCCESS)
+    }
+
+    /// Serves until a signal, then lets every call under way finish.
+    async fn serve(
+        self,
+        gateway: Gateway,
+        listeners: Listeners,
+        stopped: watch::Receiver<bool>,
+    ) -> anyhow::Result<()> {
+        let (drain, draining) = watch::channel(false);
+        let serving = tokio::spawn(listeners.run(gateway, draining));
+        let mut serving = std::pin::pin!(serving);
+        let early = tokio::select! {
+            ended = serving.as_mut() => Some(ended),
+            () = asked_to_stop() => None,
+        };
+        tracing::info!("stopping: no new calls; those under way are finished");
+        let _ = drain.send(true);
+        let ended = match early {
+            Some(ended) => ended,
+            None => serving.await,
+        };
+        drop(stopped);
+        self.audit.stopped().await;
+        let closed = self.journal.close().await;
+        let _ = self.stop.send(true);
+        let _ = self.engine.await;
+        self.refresh.abort();
+        closed.context("the journal could not be closed")?;
+        ended.context("the gateway ended")?
+    }
+}
+
+async fn asked_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be heard; stop this process with kill -9");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn gateway_mode(mode: Mode) -> trailbox_gateway::Mode {
+    match mode {
+        Mode::Normal => trailbox_gateway::Mode::Normal,
+        Mode::Test => trailbox_gateway::Mode::Test,
+    }
+}
+
+fn engine_settings(
+    config: &Config,
+    data: &DataDir,
+    listeners: &Listeners,
+) -> anyhow::Result<EngineSettings> {
+    let principals = config.principal.iter().map(|entry| {
+        let secret = match (&entry.secret_file, &entry.secret_env) {
+            (Some(place), _) => std::fs::read_to_string(place).with_context(|| {
+                format!("principal `{}`: cannot read `secret_file` {}", entry.name, place.display())
+            })?,
+            (None, Some(name)) => std::env::var(name).with_context(|| {
+                format!("principal `{}`: `secret_env` {name} is not set", entry.name)
+            })?,
+            (None, None) => anyhow::bail!("principal `{}` has no secret", entry.name),
+        };
+        Ok(ConfiguredPrincipal {
+            name: entry.name.clone(),
+            account: entry.account.clone().unwrap_or_else(|| config.account.clone()),
+            access_key_id: entry.access_key_id.clone(),
+            secret: secret.trim().to_owned(),
+            administrator: entry.administrator,
+        })
+    });
+    Ok(EngineSettings {
+        data: data.path().to_owned(),
+        account: config.account.clone(),
+        region: config.region.clone(),
+        test_mode: config.mode == Mode::Test,
+        endpoint: listeners.endpoint(),
+        management_days: config.history.management_days,
+        data_days: config.history.data_days,
+        lookup_tps: config.limits.lookup_tps,
+        principals: principals.collect::<anyhow::Result<_>>()?,
+    })
+}
+
+fn greet(config: &Config, listeners: &Listeners) {
+    println!(
+        "# Trailbox records on {} (admin: {})",
+        listeners.endpoint(),
+        listeners.admin_address()
+    );
+    println!("export AWS_ENDPOINT_URL={}", listeners.endpoint());
+    if config.mode == Mode::Test {
+        println!(
+            "# TEST MODE: every access key is believed to be an administrator of {}",
+            config.account
+        );
+        tracing::warn!(account = config.account, "test mode: every access key is believed");
+    }
+}
