@@ -1,6 +1,6 @@
 //! The directory of principals, keys and sessions, shared by all connections.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use trailbox_clock::Micros;
 use trailbox_identity::{Directory, Learned};
 
@@ -9,30 +9,57 @@ use trailbox_identity::{Directory, Learned};
 /// A learned session is inserted before the answer that showed it is released,
 /// so the very next call that uses it is known. The lock is never held while
 /// anything is waited for.
-#[derive(Debug)]
-pub struct SharedDirectory(RwLock<Directory>);
+pub struct SharedDirectory {
+    current: RwLock<Directory>,
+    refresh: OnceLock<Refresh>,
+}
+
+/// Loads the directory anew where it comes from, and replaces it.
+type Refresh = Box<dyn Fn() + Send + Sync>;
+
+impl std::fmt::Debug for SharedDirectory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedDirectory").field("current", &self.current).finish_non_exhaustive()
+    }
+}
 
 impl SharedDirectory {
     /// Starts with `directory`.
     #[must_use]
     pub fn new(directory: Directory) -> Self {
-        Self(RwLock::new(directory))
+        Self { current: RwLock::new(directory), refresh: OnceLock::new() }
     }
 
     /// The directory as it is now. Give it back soon: learning waits.
     #[must_use]
     pub fn read(&self) -> RwLockReadGuard<'_, Directory> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts another directory in place, such as after principals were edited.
     pub fn replace(&self, directory: Directory) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = directory;
+    }
+
+    /// Says how the directory is loaded anew; only the first one counts.
+    pub fn refreshed_by(&self, refresh: impl Fn() + Send + Sync + 'static) {
+        let _ = self.refresh.set(Box::new(refresh));
+    }
+
+    /// Loads the directory anew, where somebody said how. May block on a disk.
+    ///
+    /// The gateway does so after a call to the admin API that changed
+    /// something, before its answer is released: who was added can call at once,
+    /// whoever was removed is refused at once.
+    pub(crate) fn refresh(&self) {
+        if let Some(refresh) = self.refresh.get() {
+            refresh();
+        }
     }
 
     /// Takes in what answers showed.
     pub fn learn(&self, learned: Vec<Learned>) {
-        let mut directory = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut directory = self.current.write().unwrap_or_else(PoisonError::into_inner);
         for fact in learned {
             directory.learn(fact);
         }
@@ -40,6 +67,6 @@ impl SharedDirectory {
 
     /// Forgets sessions that ended before `now`; says how many.
     pub fn expire(&self, now: Micros) -> usize {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).expire(now)
+        self.current.write().unwrap_or_else(PoisonError::into_inner).expire(now)
     }
 }

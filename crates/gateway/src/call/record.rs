@@ -108,6 +108,11 @@ impl Call<'_> {
         records.insert(0, record);
         let learned = self.learn(response, &request_body);
         self.write(client.role, records, learned).await;
+        if client.role == ListenerRole::Admin && !self.read_only && answer.is_some() {
+            let directory = self.shared.directory.clone();
+            // Fails only when refreshing panicked; the next look makes up for it.
+            let _ = tokio::task::spawn_blocking(move || directory.refresh()).await;
+        }
     }
 
     /// Judges the caller by the answer.

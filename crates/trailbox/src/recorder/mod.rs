@@ -81,6 +81,8 @@ impl Recorder {
             restarts.clone(),
         ));
         principals.wait_for_first().await?;
+        let reload = principals.reloader();
+        principals.shared().refreshed_by(move || reload());
         let refresh = tokio::spawn(principals.clone().follow(stopped.clone()));
 
         let gateway = Gateway::new(GatewayParts {
