@@ -152,8 +152,28 @@ fn request(call: &Call<'_>, error: Option<&CallError>, wrong: &mut Option<String
             }
         }
     }
+    if call.route.is("lambda", "UpdateFunctionCode") {
+        add_qualified_arn(&mut answer.value);
+    }
     mark_cut_body(call, operation, &mut answer.value);
     answer
+}
+
+/// Lambda takes a function's ARN apart when code is updated by ARN, as every
+/// such raw record shows.
+fn add_qualified_arn(value: &mut Value) {
+    let arn = value["functionName"].as_str().unwrap_or_default().to_owned();
+    let parts: Vec<&str> = arn.split(':').collect();
+    if let ["arn", partition, "lambda", region, account, "function", name, qualifier @ ..] =
+        parts.as_slice()
+    {
+        let qualifier = qualifier.first().map_or_else(|| json!({}), |q| json!({"version": q}));
+        value["fullyQualifiedArn"] = json!({
+            "arnPrefix": {"partition": partition, "region": region, "account": account},
+            "relativeId": {"functionName": name},
+            "functionQualifier": qualifier,
+        });
+    }
 }
 
 /// The decoded parameters; without the body where it cannot be read.
@@ -327,6 +347,10 @@ fn additional(call: &Call<'_>, stage: Stage) -> Map<String, Value> {
     let mut object = Map::new();
     if is_s3(call) && stage == Stage::Finished {
         s3::additional(call, &mut object);
+    }
+    if call.route.event_source == "ses.amazonaws.com" && call.context.signature.is_some() {
+        // Real records of SES say the version alone.
+        object.insert("SignatureVersion".to_owned(), Value::from("4"));
     }
     if let Some(word) = call.context.trust.word() {
         object.insert("trailboxIdentity".to_owned(), Value::from(word));

@@ -163,6 +163,9 @@ pub(crate) fn legacy_request(renderer: Renderer<'_>, tables: &Ec2Tables, tree: &
             object.insert(name.clone(), value.clone());
         }
     }
+    if operation == "RunInstances" {
+        hoist(&mut object, "placement");
+    }
     if let Some(row) = tables.moved(operation) {
         let mut element = Map::new();
         for name in &row.names {
@@ -173,6 +176,14 @@ pub(crate) fn legacy_request(renderer: Renderer<'_>, tables: &Ec2Tables, tree: &
         object.insert(row.set.clone(), json!({ "items": [element] }));
     }
     Value::Object(object)
+}
+
+/// Lifts what is within `name` to the top: `RunInstances` shows
+/// `availabilityZone` and `tenancy` there, without their `placement`.
+fn hoist(object: &mut Map<String, Value>, name: &str) {
+    if let Some(Value::Object(inner)) = object.shift_remove(name) {
+        object.extend(inner);
+    }
 }
 
 /// `responseElements` of an old operation.

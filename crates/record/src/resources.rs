@@ -6,6 +6,7 @@
 use crate::call::Call;
 use crate::s3;
 use serde_json::{Value, json};
+use trailbox_service_facts::Service;
 use trailbox_service_facts::decode::Tree;
 use trailbox_service_facts::tables::ResourceRow;
 
@@ -108,7 +109,29 @@ fn texts(call: &Call<'_>, tree: &Tree, path: &str) -> Vec<String> {
             })
             .collect();
     }
-    held.into_iter().filter_map(Tree::text).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    let mut found: Vec<String> = Vec::new();
+    for tree in held {
+        for name in names_of(service, tree) {
+            if !name.is_empty() && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+    }
+    found
+}
+
+/// A text; the keys of a map; of a wrapper (`{Put: {TableName: …}}`) the table within.
+fn names_of(service: &Service, tree: &Tree) -> Vec<String> {
+    match tree {
+        Tree::Text(text) => vec![text.clone()],
+        Tree::Map(entries) => entries.iter().map(|(key, _)| key.clone()).collect(),
+        Tree::Structure(_, known, _) => known
+            .iter()
+            .filter_map(|(_, inner)| inner.member(service, "TableName")?.text())
+            .map(str::to_owned)
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The ARN of a thing by its ARN, name or URL.
