@@ -1,7 +1,7 @@
 //! The caller of one call, as everybody behind the gateway sees it.
 
 use crate::directory::Directory;
-use crate::key::{AccessKey, Owner};
+use crate::key::{AccessKey, Origin, Owner};
 use crate::principal::Principal;
 use crate::session::{Link, Session, SessionKind, extended};
 use crate::trust::Trust;
@@ -9,7 +9,6 @@ use crate::user_identity;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
-use trailbox_clock::Micros;
 
 /// Who made a call. Holds no secret: it travels to the engine and into records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,14 +42,14 @@ pub struct Caller {
 impl Caller {
     /// The holder of a key whose signature was verified here.
     ///
-    /// A session is trusted no further than the one who made it was. The key's
-    /// expiry is not looked at: [`AccessKey::check`] did that.
+    /// It is trusted no further than the one who made the key was. Whether the
+    /// key counts now is not looked at: [`AccessKey::check`] does that.
     #[must_use]
-    pub fn verified(directory: &Directory, key: &AccessKey, _now: Micros) -> Self {
+    pub fn verified(directory: &Directory, key: &AccessKey) -> Self {
         match &key.owner {
             Owner::Principal(arn) => {
                 let principal = directory.principal_or_named(arn);
-                Self::of_principal(&principal, &key.id)
+                Self::of_principal(&principal, key)
             }
             Owner::Session(session) => {
                 let administrator = may_administrate(directory, session);
@@ -59,15 +58,17 @@ impl Caller {
         }
     }
 
-    fn of_principal(principal: &Principal, key: &str) -> Self {
+    /// A learned key never administrates: its maker may have had fewer rights here.
+    fn of_principal(principal: &Principal, key: &AccessKey) -> Self {
+        let registered = key.origin == Origin::Registered;
         Self {
             account: principal.account.clone(),
-            user_identity: user_identity::principal(principal, &principal.account, key),
+            user_identity: user_identity::principal(principal, &principal.account, &key.id),
             arn: Some(principal.arn.clone()),
             user_id: Some(principal.id.clone()),
-            trust: Trust::Verified,
-            administrator: principal.administrator,
-            access_key_id: Some(key.to_owned()),
+            trust: key.trust,
+            administrator: principal.administrator && registered,
+            access_key_id: Some(key.id.clone()),
             principal: Some(principal.clone()),
             session: None,
         }
@@ -180,7 +181,8 @@ impl Caller {
     }
 }
 
-/// A session administrates when it was verified throughout and acts as a registered administrator.
+/// A session administrates when a verified administrator made it and it acts as
+/// a registered one. An upstream that lets anybody assume anything gives no rights here.
 fn may_administrate(directory: &Directory, session: &Session) -> bool {
     let acting = match &session.kind {
         SessionKind::AssumedRole { role, .. } => &role.arn,
@@ -188,5 +190,6 @@ fn may_administrate(directory: &Directory, session: &Session) -> bool {
         SessionKind::Federated { .. } | SessionKind::AssumedRoot { .. } => return false,
     };
     session.trust == Trust::Verified
+        && session.by_administrator
         && directory.registered(acting).is_some_and(|principal| principal.administrator)
 }

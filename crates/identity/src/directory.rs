@@ -160,10 +160,13 @@ impl Directory {
     }
 
     /// The caller of a verified signature under the key `id`, made once and kept.
+    ///
+    /// `None` when nobody knows the key or its time is over at `now`.
     #[must_use]
     pub fn caller(&self, id: &str, now: Micros) -> Option<Arc<Caller>> {
-        let entry = self.keys.get(id)?;
-        let make = || Arc::new(Caller::verified(self, &entry.key, now));
+        let entry =
+            self.keys.get(id).filter(|entry| entry.key.expires.is_none_or(|at| now < at))?;
+        let make = || Arc::new(Caller::verified(self, &entry.key));
         Some(entry.caller.get_or_init(make).clone())
     }
 
@@ -174,7 +177,8 @@ impl Directory {
             Fact::Key { account, user_name, id, secret } => {
                 let arn = self.user_arn(&account, &user_name);
                 let key = AccessKey::lasting(&id, secret, &arn);
-                self.learn_key(AccessKey { origin: Origin::Learned, ..key });
+                let trust = learned.trust;
+                self.learn_key(AccessKey { origin: Origin::Learned, trust, ..key });
             }
             Fact::KeyStatus { id, active } => {
                 if self.is_learned(&id) {

@@ -2,6 +2,7 @@
 
 use crate::codec;
 use crate::session::Session;
+use crate::trust::Trust;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ pub struct AccessKey {
     pub active: bool,
     /// Where it comes from.
     pub origin: Origin,
+    /// How far the one who made it was proved; its holder is trusted no further.
+    pub trust: Trust,
 }
 
 /// Why a known key does not count now. No text holds secret or token.
@@ -93,6 +96,7 @@ impl AccessKey {
             owner: Owner::Principal(principal_arn.to_owned()),
             active: true,
             origin: Origin::Registered,
+            trust: Trust::Verified,
         }
     }
 
@@ -104,6 +108,7 @@ impl AccessKey {
             secret,
             session_token_sha256: Some(token_sha256(token)),
             expires: Some(session.expires),
+            trust: session.trust,
             owner: Owner::Session(Box::new(session)),
             active: true,
             origin: Origin::Learned,

@@ -139,6 +139,7 @@ impl Call<'_> {
             source_identity: self.source_identity(),
             chain: self.caller.chain(),
             trust: self.trust(),
+            by_administrator: self.caller.administrator,
         };
         let secret = SecretText::new(credentials.text("SecretAccessKey")?);
         let (id, token) = (credentials.text("AccessKeyId")?, credentials.text("SessionToken")?);

@@ -30,7 +30,7 @@ pub use account::{AccountId, AccountIdError, Arn, DEFAULT_ACCOUNT, QUARANTINE_AC
 pub use caller::Caller;
 pub use directory::{Admission, Directory, KnownKey, LEARNED_KEYS_MAX, ParseDirectoryError};
 pub use key::{AccessKey, KeyRefusal, Origin, Owner, token_sha256};
-pub use learn::learn;
+pub use learn::{federated_caller, learn};
 pub use learned::{Fact, Learned, ParseLearnedError};
 pub use principal::{Principal, PrincipalKind};
 pub use seal::{Sealer, UnsealError};

@@ -157,6 +157,7 @@ pub fn assume_role(
         source_identity,
         chain: caller.chain(),
         trust: caller.trust,
+        by_administrator: caller.administrator,
     };
     Ok(minted(session, arn, user_id, random))
 }
@@ -195,6 +196,7 @@ pub fn session_token(
         source_identity: None,
         chain: caller.chain(),
         trust: caller.trust,
+        by_administrator: caller.administrator,
     };
     Ok(minted(session, arn, user_id, random))
 }

@@ -34,6 +34,9 @@ pub struct Session {
     pub chain: Vec<Link>,
     /// How far the identity of the one who made it was proved.
     pub trust: Trust,
+    /// Whether an administrator made it: only then may it administrate.
+    #[serde(default)]
+    pub by_administrator: bool,
 }
 
 /// What a session acts as.
