@@ -240,67 +240,74 @@ fn begin(
     recovered: Recovered,
     claim: Box<dyn Claim>,
 ) -> Result<(Journal, Recovery), OpenError> {
-    let Ports { disk, keys, clock, random } = ports;
+    let now = ports.clock.now();
     let mut salt = [0; 32];
-    random.fill(&mut salt);
-    let now = clock.now();
-    let epoch =
-        Epoch { node: options.node, epoch: recovered.epoch + 1, key_id: keys.master_id(), salt };
-    let encoder = Encoder::new(Arc::clone(&keys), salt);
-    let mut open_intents = recovered.open_intents;
-    let frames = reencode(&encoder, &open_intents)?;
+    ports.random.fill(&mut salt);
+    let (node, number) = (options.node, recovered.epoch + 1);
+    let epoch = Epoch { node, number, key_id: ports.keys.master_id(), salt };
+    let encoder = Encoder::new(Arc::clone(&ports.keys), salt);
+
     let first = recovered.sequence + 1;
+    let frames = reencode(&encoder, &recovered.open_intents)?;
     let (bytes, places) = carry(frames, first, now.0);
-    let segment = OpenSegment::begin(&*disk, &options.dir, &epoch, (first, now.0), &bytes)?;
-    remove_empty(&*disk, &options, &recovered.empty)?;
-    for (sequence, intent) in (first..).zip(&mut open_intents) {
-        intent.position = Position { node: options.node, epoch: epoch.epoch, sequence };
-        intent.carried = true;
-        intent.commit = now;
-    }
-    let start = segment.durable - bytes.len() as u64;
-    let intents = places.into_iter().map(|(id, at, len)| (id, (start + at, len))).collect();
-    let sequence = recovered.sequence + open_intents.len() as u64;
-    let position = Position { node: options.node, epoch: epoch.epoch, sequence };
+    let dir = &options.dir;
+    let segment = OpenSegment::begin(&*ports.disk, dir, &epoch, (first, now.0), &bytes)?;
+    remove_empty(&*ports.disk, &options, &recovered.empty)?;
+
+    let sequence = recovered.sequence + places.len() as u64;
+    let position = Position { node, epoch: number, sequence };
+    let lost_since = recovered.last_commit.filter(|_| !recovered.clean);
+    let recovery = Recovery {
+        position,
+        truncated_bytes: recovered.truncated_bytes,
+        open_intents: moved(recovered.open_intents, (node, number, first), now),
+        counter_lost: lost_since.map(|since| (Micros(since), now)),
+    };
     let queue = Queue::new(options.queue_frames, options.queue_bytes);
     let shared = Arc::new(Shared::new(queue, position));
     let sealer = Sealer::default();
-    recovered.unsealed.into_iter().for_each(|segment| sealer.add(segment));
-    let mark =
-        MarkFile::open(&*disk, &options.dir).map_err(at(&options.dir.join(names::MARK), "open"))?;
-    let context = SealerContext {
-        disk: Arc::clone(&disk),
-        keys,
-        clock: Arc::clone(&clock),
-        random,
-        dir: options.dir.clone(),
-        level: options.seal_level,
-        active: options.seal,
-    };
-    let mut core = Core::new(CoreParts {
-        reserve: Reserve::new(&options.dir, options.reserve_bytes),
-        disk,
-        clock,
-        options,
+    for segment in recovered.unsealed {
+        sealer.add(segment);
+    }
+    let mark = dir.join(names::MARK);
+    let mark = MarkFile::open(&*ports.disk, dir).map_err(at(&mark, "open"))?;
+    let start = segment.durable - bytes.len() as u64;
+    let core = Core::new(CoreParts {
+        disk: Arc::clone(&ports.disk),
+        clock: Arc::clone(&ports.clock),
+        reserve: Reserve::new(dir, options.reserve_bytes),
+        options: options.clone(),
         shared: Arc::clone(&shared),
         sealer: sealer.clone(),
         epoch,
         mark,
         segment,
         sequence,
-        intents,
+        intents: places.into_iter().map(|(id, at, len)| (id, (start + at, len))).collect(),
     });
-    core.start();
-    let threads = spawn(core, &shared, &sealer, context)?;
-    let lost = (!recovered.clean).then_some(recovered.last_commit).flatten();
-    let recovery = Recovery {
-        position,
-        truncated_bytes: recovered.truncated_bytes,
-        open_intents,
-        counter_lost: lost.map(|since| (Micros(since), now)),
-    };
+    let threads = spawn(core, &shared, &sealer, sealer_context(ports, options))?;
     let running = Mutex::new(Some(Running { threads, claim }));
     Ok((Journal { shared, encoder, sealer, running }, recovery))
+}
+
+fn sealer_context(ports: Ports, options: Options) -> SealerContext {
+    let Ports { disk, keys, clock, random } = ports;
+    let Options { dir, seal_level: level, seal: active, .. } = options;
+    SealerContext { disk, keys, clock, random, dir, level, active }
+}
+
+/// The open intents where they stand now: carried over, from `first` on.
+fn moved(
+    mut intents: Vec<StoredFrame>,
+    (node, epoch, first): ([u8; 16], u64, u64),
+    now: Micros,
+) -> Vec<StoredFrame> {
+    for (sequence, intent) in (first..).zip(&mut intents) {
+        intent.position = Position { node, epoch, sequence };
+        intent.carried = true;
+        intent.commit = now;
+    }
+    intents
 }
 
 /// The open intents as frames of the new epoch.
@@ -330,13 +337,14 @@ fn remove_empty(disk: &dyn Disk, options: &Options, empty: &[PathBuf]) -> Result
 }
 
 fn spawn(
-    core: Core,
+    mut core: Core,
     shared: &Arc<Shared>,
     sealer: &Sealer,
     context: SealerContext,
 ) -> Result<Vec<JoinHandle<()>>, OpenError> {
     let failed =
         |source| OpenError::Disk { file: PathBuf::new(), action: "start a thread", source };
+    core.start();
     let shared = Arc::clone(shared);
     let sealer = sealer.clone();
     let writing = std::thread::Builder::new().name("journal-writer".to_owned());

@@ -1,9 +1,9 @@
 //! Opening: what is there, what a crash left, what is damaged.
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::error::{FileFault, at};
 use crate::format::crypt::{Cipher, Purpose};
-use crate::format::frame::Body;
+use crate::format::frame::{Body, FrameFault, Stamp};
 use crate::format::header::Header;
 use crate::format::mark::{MARK, Mark};
 use crate::names::{self, Presence, Segment};
@@ -198,62 +198,61 @@ impl Survey<'_> {
         let (header, start) = read_header_len(&*file, &path)?;
         self.check_owner(&path, &header)?;
         let limit = file.len().map_err(at(&path, "measure"))?;
-        let last_wanted = next.map_or(u64::MAX, |next| next.first - 1);
         self.found.last_commit.get_or_insert(header.created);
-        let mut walk = Walk::new(&*file, start, limit);
-        let mut expected = segment.first;
-        let mut end = start;
-        let bad = loop {
-            if expected > last_wanted {
-                break None;
+        let wanted = next.map_or(u64::MAX, |next| next.first - 1);
+        let walk = Walk::new(&*file, start, limit);
+        let end = self.walk((walk, start), (&header, &path), wanted)?;
+        let first_missing = end.last + 1;
+        match (next, end.bad) {
+            (Some(_), bad) if end.last < wanted => {
+                let (offset, what) = bad.unwrap_or((end.offset, "the segment ends early"));
+                return Err(corrupt(&path, offset, what, (first_missing, wanted)).into());
             }
-            match walk.next().map_err(at(&path, "read"))? {
-                Step::Frame(found) if found.sequence() == expected => {
-                    end = found.end();
-                    let stamp = found.head.stamp;
-                    let body = usable(Body::decode(found.body), &path)?;
-                    let position =
-                        Position { node: header.node, epoch: header.epoch, sequence: expected };
-                    self.found.last_commit = Some(stamp.commit);
-                    self.note(&header, &body, body.stored(position, stamp, Payload::Erased))?;
-                    expected += 1;
-                }
-                Step::Frame(found) => break Some((found.offset, "frames are out of sequence")),
-                Step::End => break None,
-                Step::Bad { offset, what } => break Some((offset, what)),
-                Step::Unsupported(what) => {
-                    return Err(OpenError::Unsupported { file: path, what });
-                }
+            (None, Some((offset, what))) => {
+                judge_tail(&*file, &path, (offset, limit), (first_missing, what))?;
+                file.set_len(end.offset).map_err(at(&path, "cut"))?;
+                file.sync().map_err(at(&path, "sync"))?;
+                self.found.truncated_bytes = limit - end.offset;
             }
-        };
-        if expected <= last_wanted && next.is_some() {
-            let (offset, what) = bad.unwrap_or((end, "the segment ends early"));
-            return Err(corrupt(&path, offset, what, (expected, last_wanted)).into());
+            _ => {}
         }
-        if let Some((offset, what)) = bad {
-            self.judge_tail(&*file, &path, (offset, limit), (expected, what))?;
-            file.set_len(end).map_err(at(&path, "cut"))?;
-            file.sync().map_err(at(&path, "sync"))?;
-            self.found.truncated_bytes = limit - end;
-        }
-        self.keep(segment, path, expected - 1);
+        self.keep(segment, path, end.last);
         Ok(())
     }
 
-    /// A torn tail may be cut; damage among frames that were durable may not.
-    fn judge_tail(
-        &self,
-        file: &dyn crate::disk::DiskFile,
-        path: &Path,
-        (offset, limit): (u64, u64),
-        (expected, what): (u64, &str),
-    ) -> Result<(), OpenError> {
-        let proof =
-            proof_of_durability(file, (offset, limit), expected).map_err(at(path, "read"))?;
-        match proof {
-            Some(later) => Err(corrupt(path, offset, what, (expected, later - 1)).into()),
-            None => Ok(()),
+    /// Visits frames up to `wanted`, or to the first that is not whole.
+    fn walk(
+        &mut self,
+        (mut walk, start): (Walk<'_>, u64),
+        (header, path): (&Header, &Path),
+        wanted: u64,
+    ) -> Result<End, OpenError> {
+        let mut end = End { last: header.first - 1, offset: start, bad: None };
+        while end.last < wanted {
+            let found = match walk.next().map_err(at(path, "read"))? {
+                Step::Frame(found) if found.sequence() == end.last + 1 => found,
+                Step::Frame(found) => {
+                    end.bad = Some((found.offset, "frames are out of sequence"));
+                    break;
+                }
+                Step::End => break,
+                Step::Bad { offset, what } => {
+                    end.bad = Some((offset, what));
+                    break;
+                }
+                Step::Unsupported(what) => {
+                    return Err(OpenError::Unsupported { file: path.to_owned(), what });
+                }
+            };
+            (end.last, end.offset) = (found.sequence(), found.end());
+            let stamp = found.head.stamp;
+            self.found.last_commit = Some(stamp.commit);
+            let body = usable(Body::decode(found.body), path)?;
+            let Header { node, epoch, .. } = *header;
+            let position = Position { node, epoch, sequence: end.last };
+            self.note(header, &body, (position, stamp))?;
         }
+        Ok(end)
     }
 
     fn keep(&mut self, segment: &Segment, path: PathBuf, last: u64) {
@@ -266,24 +265,27 @@ impl Survey<'_> {
         (self.found.sequence, self.found.last_epoch) = (last, epoch);
     }
 
-    /// Opens and closes intents. `stored` has no payload yet: only intents
-    /// are decrypted.
+    /// Opens and closes intents; only intents are decrypted.
     fn note(
         &mut self,
         header: &Header,
         body: &Body<'_>,
-        mut stored: StoredFrame,
+        (position, stamp): (Position, Stamp),
     ) -> Result<(), OpenError> {
         match body.kind {
             FrameKind::Intent => {
-                let payload = match self.keys.by_id(body.account, body.key_id) {
+                let key = match self.keys.by_id(body.account, body.key_id) {
                     Err(KeyError::Erased { .. }) => return Ok(()),
-                    key => body.decrypt(&Cipher::new(&key?, Purpose::Frames(&header.salt))),
+                    key => key?,
                 };
-                if let Some(payload) = payload {
-                    stored.payload = Payload::Present(payload);
-                    self.intents.insert(body.event_id, stored);
-                }
+                let payload = body.decrypt(&Cipher::new(&key, Purpose::Frames(&header.salt)));
+                let payload = payload.ok_or_else(|| {
+                    let path = names::open_name(header.first, header.epoch);
+                    let affected = (position.sequence, position.sequence);
+                    corrupt(&self.options.dir.join(path), 0, "an intent does not decrypt", affected)
+                })?;
+                let frame = body.stored(position, stamp, Payload::Present(payload));
+                self.intents.insert(body.event_id, frame);
             }
             FrameKind::Record => {
                 self.intents.remove(&body.event_id);
@@ -317,11 +319,30 @@ impl Survey<'_> {
     }
 }
 
-fn usable<'a>(
-    body: Result<Body<'a>, crate::format::frame::FrameFault>,
+/// How far a segment is whole.
+struct End {
+    last: u64,
+    /// Behind the last whole frame.
+    offset: u64,
+    /// What stands there instead of a frame, if anything: offset and why.
+    bad: Option<(u64, &'static str)>,
+}
+
+/// A torn tail may be cut; damage among frames that were durable may not.
+fn judge_tail(
+    file: &dyn DiskFile,
     path: &Path,
-) -> Result<Body<'a>, OpenError> {
-    use crate::format::frame::FrameFault;
+    (offset, limit): (u64, u64),
+    (expected, what): (u64, &str),
+) -> Result<(), OpenError> {
+    let proof = proof_of_durability(file, (offset, limit), expected).map_err(at(path, "read"))?;
+    match proof {
+        Some(later) => Err(corrupt(path, offset, what, (expected, later - 1)).into()),
+        None => Ok(()),
+    }
+}
+
+fn usable<'a>(body: Result<Body<'a>, FrameFault>, path: &Path) -> Result<Body<'a>, OpenError> {
     body.map_err(|fault| match fault {
         FrameFault::Unsupported(what) => OpenError::Unsupported { file: path.to_owned(), what },
         FrameFault::Bad(what) => {

@@ -232,8 +232,7 @@ impl Reader {
             return Ok(if mark.is_none() { self.late(&mut state)? } else { Progress::Wait });
         }
         let (frames, sequence) = view.read(&*self.keys, from, (max, self.kinds))?;
-        let Position { node, epoch, .. } =
-            Position { node: view.header.node, epoch: view.header.epoch, sequence };
+        let (node, epoch) = (view.header.node, view.header.epoch);
         Ok(Progress::Read(frames, Position { node, epoch, sequence }))
     }
 
@@ -299,8 +298,8 @@ impl Reader {
     ) -> Result<&'a mut OpenView, FileFault> {
         let key = (segment.first, segment.epoch);
         // A view without frames may be of a file that was replaced.
-        let stale = state.views.get(&key).is_some_and(|view| view.last < segment.first);
-        if stale || !state.views.contains_key(&key) {
+        let in_use = state.views.get(&key).is_some_and(|view| view.last >= segment.first);
+        if !in_use {
             let view = OpenView::open(&*self.disk, &self.dir, segment)?;
             state.views.insert(key, view);
         }

@@ -149,35 +149,46 @@ impl SealedStore {
         let position =
             Position { node: header.node, epoch: header.epoch, sequence: wanted.sequence };
         // Asked every time: the account may have been erased since.
-        if !descriptor.clear
-            && let Err(err) = keys.by_id(&descriptor.account, descriptor.key_id)
-        {
-            return match err {
-                KeyError::Erased { .. } => Ok(blank(position, descriptor)),
-                other => Err(other.into()),
-            };
-        }
-        let key = ((segment.first, segment.epoch, wanted.stream), wanted.block);
-        let cached = lock(&self.blocks).get(&key);
-        let opened = match cached {
-            Some(opened) => opened,
-            None => {
-                let opened = wanted.sealed.file.block(keys, wanted.block as usize, descriptor)?;
-                let weight = match &opened {
-                    Opened::Block(block) => block.weight(),
-                    Opened::Erased => 64,
-                };
-                let opened = Arc::new(opened);
-                lock(&self.blocks).insert(key, Arc::clone(&opened), weight);
-                opened
+        if !descriptor.clear {
+            match keys.by_id(&descriptor.account, descriptor.key_id) {
+                Ok(_) => {}
+                Err(KeyError::Erased { .. }) => return Ok(blank(position, descriptor)),
+                Err(err @ (KeyError::Unknown { .. } | KeyError::Unavailable { .. })) => {
+                    return Err(err.into());
+                }
             }
-        };
+        }
+        let opened = self.block(keys, segment, wanted, descriptor)?;
         match &*opened {
             Opened::Erased => Ok(blank(position, descriptor)),
             Opened::Block(block) => block
                 .frame(position, &descriptor.account)
                 .ok_or_else(|| astray(&wanted.sealed.file, descriptor, wanted.sequence)),
         }
+    }
+}
+
+impl SealedStore {
+    /// A block, out of the cache or off the disk.
+    fn block(
+        &self,
+        keys: &dyn DataKeys,
+        segment: &Segment,
+        wanted: &Wanted,
+        descriptor: &Descriptor,
+    ) -> Result<Arc<Opened>, FileFault> {
+        let key = ((segment.first, segment.epoch, wanted.stream), wanted.block);
+        if let Some(opened) = lock(&self.blocks).get(&key) {
+            return Ok(opened);
+        }
+        let opened = wanted.sealed.file.block(keys, wanted.block as usize, descriptor)?;
+        let weight = match &opened {
+            Opened::Block(block) => block.weight(),
+            Opened::Erased => 64,
+        };
+        let opened = Arc::new(opened);
+        lock(&self.blocks).insert(key, Arc::clone(&opened), weight);
+        Ok(opened)
     }
 }
 

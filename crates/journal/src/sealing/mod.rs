@@ -75,7 +75,7 @@ impl Sealing<'_> {
         let mut keyring = Keyring::new(self.keys, &header, self.salts);
         for expected in segment.first..=segment.last {
             let step = walk.next().map_err(at(&segment.path, "read"))?;
-            let written = self.add(&mut streams, &mut keyring, segment, (step, expected))?;
+            let written = add_frame(&mut streams, &mut keyring, segment, (step, expected))?;
             if written > 0 && !(self.pace)(written) {
                 return Ok(Outcome::GivenUp);
             }
@@ -105,39 +105,6 @@ impl Sealing<'_> {
             ..open.clone()
         };
         StreamWriter::create(self.disk, path, &header, self.level)
-    }
-
-    /// Adds one frame to its stream; the bytes this made it write.
-    fn add(
-        &self,
-        [management, data]: &mut [StreamWriter; 2],
-        keyring: &mut Keyring<'_>,
-        segment: &Unsealed,
-        (step, expected): (Step<'_>, u64),
-    ) -> Result<usize, FileFault> {
-        let (found, body) = usable(step, segment, expected)?;
-        let slot = keyring.slot(body.account, body.key_id)?;
-        let damaged = |what: &str| corruption(segment, found.offset, what, expected);
-        let payload = match slot {
-            None => None,
-            Some(slot) => {
-                let payload = body
-                    .decrypt(&slot.frames)
-                    .ok_or_else(|| damaged("payload does not decrypt"))?;
-                let leaf =
-                    slot.frames.leaf(body.kind as u8, &body.event_id, body.arrival, &payload);
-                if leaf != body.leaf {
-                    return Err(damaged("payload does not match its leaf hash"));
-                }
-                Some(payload)
-            }
-        };
-        match stream_of(body.category) {
-            Stream::Data => data.add(found.head.stamp, &body, payload, slot.map(|s| &s.data)),
-            Stream::Management | Stream::Open => {
-                management.add(found.head.stamp, &body, payload, slot.map(|s| &s.management))
-            }
-        }
     }
 
     fn publish(
@@ -187,6 +154,36 @@ impl Sealing<'_> {
             return Ok(SealedFile::open(self.disk, &self.dir.join(name))?.footer.link);
         }
         Ok([0; HASH])
+    }
+}
+
+/// Adds one frame to its stream; the bytes this made it write.
+fn add_frame(
+    [management, data]: &mut [StreamWriter; 2],
+    keyring: &mut Keyring<'_>,
+    segment: &Unsealed,
+    (step, expected): (Step<'_>, u64),
+) -> Result<usize, FileFault> {
+    let (found, body) = usable(step, segment, expected)?;
+    let slot = keyring.slot(body.account, body.key_id)?;
+    let damaged = |what: &str| corruption(segment, found.offset, what, expected);
+    let payload = match slot {
+        None => None,
+        Some(slot) => {
+            let payload =
+                body.decrypt(&slot.frames).ok_or_else(|| damaged("payload does not decrypt"))?;
+            let leaf = slot.frames.leaf(body.kind as u8, &body.event_id, body.arrival, &payload);
+            if leaf != body.leaf {
+                return Err(damaged("payload does not match its leaf hash"));
+            }
+            Some(payload)
+        }
+    };
+    match stream_of(body.category) {
+        Stream::Data => data.add(found.head.stamp, &body, payload, slot.map(|s| &s.data)),
+        Stream::Management | Stream::Open => {
+            management.add(found.head.stamp, &body, payload, slot.map(|s| &s.management))
+        }
     }
 }
 

@@ -95,7 +95,9 @@ impl Sealer {
 
     fn seal(&self, context: &SealerContext, segment: &Unsealed) -> Result<Outcome, String> {
         let mut salts = [[0; 32]; 2];
-        salts.iter_mut().for_each(|salt| context.random.fill(salt));
+        for salt in &mut salts {
+            context.random.fill(salt);
+        }
         let began = std::cell::Cell::new(Instant::now());
         let sealing = Sealing {
             disk: &*context.disk,

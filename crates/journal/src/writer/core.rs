@@ -207,7 +207,7 @@ impl Core {
     }
 
     fn position(&self) -> Position {
-        let Epoch { node, epoch, .. } = self.parts.epoch;
+        let Epoch { node, number: epoch, .. } = self.parts.epoch;
         Position { node, epoch, sequence: self.parts.sequence }
     }
 
@@ -222,7 +222,7 @@ impl Core {
         let CoreParts { epoch, segment, sequence, .. } = &self.parts;
         Mark {
             node: epoch.node,
-            epoch: epoch.epoch,
+            epoch: epoch.number,
             segment: segment.first,
             offset: segment.durable,
             sequence: *sequence,
@@ -447,13 +447,12 @@ impl Core {
     }
 }
 
+/// An intent's event id, offset and length.
+pub(crate) type Place = ([u8; 16], u64, usize);
+
 /// Stamps encoded intents as carried over, from sequence `first` on. Gives the
 /// bytes, and each intent's id, place and length in them.
-pub(crate) fn carry(
-    frames: Vec<Vec<u8>>,
-    first: u64,
-    commit: i64,
-) -> (Vec<u8>, Vec<([u8; 16], u64, usize)>) {
+pub(crate) fn carry(frames: Vec<Vec<u8>>, first: u64, commit: i64) -> (Vec<u8>, Vec<Place>) {
     let mut bytes = Vec::new();
     let mut places = Vec::new();
     for (index, mut frame) in (0_u32..).zip(frames) {
@@ -470,6 +469,8 @@ pub(crate) fn carry(
 fn into_io(fault: FileFault) -> io::Error {
     match fault {
         FileFault::Disk { source, .. } => source,
-        other => io::Error::other(other.to_string()),
+        FileFault::Corrupt(_) | FileFault::Unsupported { .. } | FileFault::Key(_) => {
+            io::Error::other(fault.to_string())
+        }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct OpenSegment {
 #[derive(Debug, Clone)]
 pub(crate) struct Epoch {
     pub(crate) node: [u8; 16],
-    pub(crate) epoch: u64,
+    pub(crate) number: u64,
     pub(crate) key_id: [u8; 8],
     pub(crate) salt: [u8; 32],
 }
@@ -45,14 +45,14 @@ impl OpenSegment {
         (first, created): (u64, i64),
         carried: &[u8],
     ) -> Result<Self, FileFault> {
-        let path = dir.join(names::open_name(first, epoch.epoch));
-        let temporary = dir.join(names::open_name(first, epoch.epoch) + TEMPORARY);
+        let path = dir.join(names::open_name(first, epoch.number));
+        let temporary = dir.join(names::open_name(first, epoch.number) + TEMPORARY);
         // A leftover of an attempt that failed.
         let _ = disk.remove(&temporary);
         let mut bytes = Header {
             stream: Stream::Open,
             node: epoch.node,
-            epoch: epoch.epoch,
+            epoch: epoch.number,
             first,
             last: 0,
             created,
@@ -68,7 +68,7 @@ impl OpenSegment {
         disk.rename(&temporary, &path).map_err(at(&temporary, "rename"))?;
         disk.sync_dir(dir).map_err(at(dir, "sync"))?;
         let durable = bytes.len() as u64;
-        let epoch = epoch.epoch;
+        let epoch = epoch.number;
         Ok(Self { path, file, first, epoch, durable, header_len, created, used: false })
     }
 
