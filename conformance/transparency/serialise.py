@@ -67,10 +67,16 @@ LAMBDA_V2 = {
 LAMBDA_PLAIN = re.compile(r"^Invoke|FunctionUrlConfig|^GetFunctionCodeSigningConfig$")
 
 
-def event_source(service, model):
-    """The signing name, else the endpoint prefix."""
+def event_source(service, model, request):
+    """The signing name, else the endpoint prefix.
+
+    S3 signs some calls with the name of a part of it, and so they are logged.
+    """
     if service in SOURCES:
         return SOURCES[service]
+    scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", text_of(request, "Authorization"))
+    if service in ("s3", "s3control") and scope:
+        return f"{scope.group(1)}.amazonaws.com"
     return f"{model.signing_name or model.endpoint_prefix}.amazonaws.com"
 
 
@@ -176,6 +182,12 @@ class Provider:
         return self._token
 
 
+def text_of(request, header):
+    """A header field as text; empty when there is none."""
+    value = request.headers.get(header, "")
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def body_of(request):
     """The body as bytes, whatever botocore holds."""
     body = request.body
@@ -213,7 +225,7 @@ def line(client, service, name, endpoint):
         "target": target,
         "headers": headers,
         "body_b64": base64.b64encode(body_of(request)).decode(),
-        "event_source": event_source(service, model),
+        "event_source": event_source(service, model, request),
         "event_name": event_name(service, operation),
     }
 

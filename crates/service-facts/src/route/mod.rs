@@ -88,10 +88,12 @@ impl Route {
 }
 
 /// A request with everything that routing reads more than once.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Asked<'a> {
     facts: &'a Facts,
     head: &'a RequestHead,
+    /// Usually the head's own.
+    method: &'a str,
     query: &'a Pairs<'a>,
     form: &'a Pairs<'a>,
     host: &'a str,
@@ -122,8 +124,16 @@ pub(crate) fn route(
     let form = decode_pairs(&form);
     let scope = scope::read(head, &query, &form);
     let host = host::bare(head.host());
-    let asked =
-        Asked { facts, head, query: &query, form: &form, host: &host, scope: &scope, hints };
+    let asked = Asked {
+        facts,
+        head,
+        method: &head.method,
+        query: &query,
+        form: &form,
+        host: &host,
+        scope: &scope,
+        hints,
+    };
     let found = asked.find();
     asked.finish(found)
 }

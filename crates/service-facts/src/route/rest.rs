@@ -12,7 +12,7 @@ pub(super) fn find(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found> {
         return Some(found);
     }
     if !candidates.is_empty() {
-        return among(asked, candidates, Among::All);
+        return among(asked, candidates, Among::All).or_else(|| posted(asked, candidates));
     }
     match asked.scope {
         Scope { service: Some(_), .. } => None,
@@ -38,6 +38,16 @@ fn default(asked: &Asked<'_>) -> Option<Found> {
             let anonymous = s3::looks_anonymous(asked).then(|| asked.facts.place("s3")).flatten();
             anonymous.and_then(|index| among(asked, &[index], Among::All))
         })
+}
+
+/// A GET whose query some SDKs post as a form (CloudSearch documents).
+fn posted(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found> {
+    if asked.head.method != "POST" || asked.form.is_empty() {
+        return None;
+    }
+    let query: Vec<_> = asked.query.iter().chain(asked.form).cloned().collect();
+    let got = Asked { method: "GET", query: &query, form: &[], ..*asked };
+    among(&got, candidates, Among::All)
 }
 
 /// Services whose endpoint the host is.
@@ -94,11 +104,12 @@ fn hit(asked: &Asked<'_>, index: usize, among: Among) -> Option<Hit> {
     }
     let matcher = asked.facts.matcher(index)?;
     let ask = |segments: &[&str]| {
-        matcher.find(&Ask { head: asked.head, query: asked.query, segments }, among)
+        let (head, method, query) = (asked.head, asked.method, asked.query);
+        matcher.find(&Ask { head, method, query, segments }, among)
     };
     match head.name.as_str() {
         "s3" => s3::hit(asked, ask),
-        "s3control" if !s3::is_control(asked) => None,
+        "s3control" if !s3::may_be_control(asked) => None,
         _ => ask(&segments(asked.head.path())),
     }
 }

@@ -38,12 +38,22 @@ fn settle(asked: &Asked<'_>, mut hit: Hit) -> Hit {
     hit
 }
 
-/// Whether the call is for S3 Control: its host, or its path together with the
-/// header that its clients always send.
-pub(super) fn is_control(asked: &Asked<'_>) -> bool {
+/// Whether the call can be for S3 Control: surely, or by its path where no
+/// bucket stands in the host. Then a bucket of that name is possible too.
+pub(super) fn may_be_control(asked: &Asked<'_>) -> bool {
+    is_control(asked)
+        || (has_control_path(asked) && host::bucket(asked.host, asked.hints.s3_domains).is_none())
+}
+
+/// Whether the call is for S3 Control: by its host, or by its path together
+/// with the header that nearly every operation requires.
+fn is_control(asked: &Asked<'_>) -> bool {
     host::is_s3_control(asked.host)
-        || (asked.head.path().starts_with("/v20180820/")
-            && asked.head.headers.contains("x-amz-account-id"))
+        || (has_control_path(asked) && asked.head.headers.contains("x-amz-account-id"))
+}
+
+fn has_control_path(asked: &Asked<'_>) -> bool {
+    asked.head.path().starts_with("/v20180820/")
 }
 
 /// Whether an unsigned call can be one to a bucket or an object.

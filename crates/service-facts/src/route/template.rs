@@ -32,6 +32,8 @@ struct Template {
     /// Every query parameter of the input.
     known_query: Vec<String>,
     literal_length: usize,
+    /// Whether the template ends in a slash.
+    slash: bool,
     name: String,
 }
 
@@ -46,7 +48,8 @@ enum Segment {
 /// How well a template fits, best last: literal query parameters, then
 /// required parameters and fields all there, then their number, then the
 /// length of the literal path, then how much of the query the operation knows,
-/// then what the client itself says in `x-id`.
+/// then whether both or neither end in a slash, then what the client itself
+/// says in `x-id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     literals: usize,
@@ -54,6 +57,7 @@ pub(crate) struct Rank {
     required: usize,
     path: usize,
     known: usize,
+    slash: bool,
     said: bool,
 }
 
@@ -69,6 +73,8 @@ pub(crate) struct Hit {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ask<'a> {
     pub(super) head: &'a RequestHead,
+    /// Usually the head's own.
+    pub(super) method: &'a str,
     pub(super) query: &'a Pairs<'a>,
     /// Raw segments; the last may hold slashes where a greedy label takes it.
     pub(super) segments: &'a [&'a str],
@@ -112,7 +118,7 @@ impl Matcher {
 
     /// The best template for a request.
     pub(super) fn find(&self, ask: &Ask<'_>, among: Among) -> Option<Hit> {
-        let method = ask.head.method.as_str();
+        let method = ask.method;
         let first = ask.segments.first().map(|first| decode_component(first));
         let literal = first
             .and_then(|first| self.literal.get(method)?.get(&*first))
@@ -159,6 +165,7 @@ impl Template {
             required_headers: Vec::new(),
             known_query: Vec::new(),
             literal_length,
+            slash: path.ends_with('/'),
             name: operation.name.clone(),
         };
         template.add_members(service, operation);
@@ -215,6 +222,7 @@ impl Template {
             required: self.required_query.len() + self.required_headers.len(),
             path: self.literal_length,
             known,
+            slash: self.slash == ask.head.path().ends_with('/'),
             said,
         }
     }
