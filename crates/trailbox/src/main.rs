@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Lookup(command) => command.run(),
         Command::Principal(command) => command.run(),
-        Command::Config(command) => command.run(),
+        Command::Config(command) => Ok(command.run()),
         Command::Assert(command) => command.run(),
         Command::Engine(args) => engine::run(args),
     };

@@ -35,13 +35,13 @@ enum Action {
 }
 
 impl ConfigCommand {
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> ExitCode {
         match self.action {
             Action::Check { file } => match Config::read(&file) {
                 Ok(_) => println!("{} is fine", file.display()),
                 Err(err) => {
                     eprintln!("trailbox: {err:#}");
-                    return Ok(ExitCode::from(2));
+                    return ExitCode::from(2);
                 }
             },
             Action::Default => print!("{DEFAULT_TEXT}"),
@@ -51,11 +51,11 @@ impl ConfigCommand {
                     eprintln!(
                         "trailbox: no key is called `{key}`; `trailbox config default` lists all"
                     );
-                    return Ok(ExitCode::from(2));
+                    return ExitCode::from(2);
                 }
                 println!("{}", found.join("\n\n"));
             }
         }
-        Ok(ExitCode::SUCCESS)
+        ExitCode::SUCCESS
     }
 }

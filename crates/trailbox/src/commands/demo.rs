@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 /// How long the server may take to stand.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts everything embedded, makes real signed S3 and STS calls, and prints who did what.
 ///

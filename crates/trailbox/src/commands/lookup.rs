@@ -14,7 +14,7 @@ const PAGE: usize = 1000;
 ///
 /// Examples:
 ///   trailbox lookup --event-name `DeleteObject` --username alice --last 2h
-///   trailbox lookup --category data --resource arn:aws:s3:::reports/budget.csv --output json
+///   trailbox lookup --category data --resource `arn:aws:s3:::reports/budget.csv` --output json
 ///   trailbox lookup --text 203.0.113.9
 #[derive(Debug, Args)]
 pub(crate) struct Lookup {
@@ -112,8 +112,13 @@ impl Lookup {
             }
             let enough = self.limit != 0 && found.len() >= self.limit;
             match page["nextToken"].take() {
-                token @ Value::String(_) if !enough => question["nextToken"] = token,
-                _ => return Ok(found),
+                Value::String(token) if !enough => question["nextToken"] = Value::from(token),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_)
+                | Value::Object(_) => return Ok(found),
             }
         }
     }

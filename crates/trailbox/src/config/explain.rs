@@ -17,7 +17,7 @@ pub(crate) fn explain(wanted: &str) -> Vec<String> {
                 comment.push(text.to_owned());
             }
         } else if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_matches(['[', ']']).to_owned();
+            name.trim_matches(['[', ']']).clone_into(&mut section);
             comment.clear();
         } else if let Some(key) = key_of(line) {
             report(&mut found, wanted, &full(&section, key), &comment, line);

@@ -17,7 +17,7 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// How often learned facts make a new snapshot: until then the recorder reads
 /// them from the journal at its start.
-const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
+const SNAPSHOT_EVERY: Duration = Duration::from_mins(1);
 
 /// The engine's own reading of the journal.
 pub(super) struct Follower {

@@ -17,7 +17,7 @@ use trailbox_keys::MasterKey;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the first start waits for the engine to make the first snapshot.
-const FIRST_WAIT: Duration = Duration::from_secs(60);
+const FIRST_WAIT: Duration = Duration::from_mins(1);
 
 /// Principals, from the snapshot and from what was learned behind it.
 pub(super) struct Principals {
