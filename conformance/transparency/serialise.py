@@ -35,6 +35,7 @@ SOURCES = {
     "marketplace-agreement": "agreement-marketplace.amazonaws.com",
     "marketplace-discovery": "discovery-marketplace.amazonaws.com",
     "servicecatalog-appregistry": "servicecatalog-appregistry.amazonaws.com",
+    "sso-oidc": "sso.amazonaws.com",
 }
 
 S3_NAMES = {

@@ -49,7 +49,7 @@ pub fn is_data_event(facts: &Facts, route: &Route) -> bool {
     let rules = facts.tables().service(route.service_name());
     let name = route.op().map_or(route.event_name.as_str(), |operation| &operation.name);
     rules.operation(name).is_some_and(|rules| rules.data.is_some())
-        || (route.service_name() == "s3" && route.op().is_some_and(|held| names_object(held)))
+        || (route.service_name() == "s3" && route.op().is_some_and(names_object))
 }
 
 fn names_object(operation: &Operation) -> bool {

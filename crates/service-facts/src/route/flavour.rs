@@ -54,21 +54,23 @@ fn labels(template: &str, path: &[&str]) -> Option<Vec<(String, String)>> {
     let wanted = segments(template);
     let mut labels = Vec::new();
     for (index, part) in wanted.iter().enumerate() {
-        let label = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        match label {
+        // `AUTH_{account}`: a literal may stand before the label.
+        match part.strip_suffix('}').and_then(|rest| rest.split_once('{')) {
             None if path.get(index) == Some(part) => {}
             None => return None,
-            Some(label) => match label.strip_suffix('+') {
-                Some(label) => {
-                    let rest = path.get(index..).filter(|rest| !rest.is_empty())?;
-                    labels.push((label.to_owned(), decode_component(&rest.join("/")).into_owned()));
+            Some((before, label)) => {
+                let (label, value) = match label.strip_suffix('+') {
+                    Some(label) => (label, path.get(index..)?.join("/")),
+                    None => (label, path.get(index)?.strip_prefix(before)?.to_owned()),
+                };
+                if value.is_empty() {
+                    return None;
+                }
+                labels.push((label.to_owned(), decode_component(&value).into_owned()));
+                if part.ends_with("+}") {
                     return Some(labels);
                 }
-                None => {
-                    let value = path.get(index).filter(|value| !value.is_empty())?;
-                    labels.push((label.to_owned(), decode_component(value).into_owned()));
-                }
-            },
+            }
         }
     }
     (wanted.len() == path.len()).then_some(labels)

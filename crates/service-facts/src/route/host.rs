@@ -34,10 +34,13 @@ pub(super) fn bucket<'a>(host: &'a str, domains: &[String]) -> Option<&'a str> {
             return None;
         }
         let split = host.len().checked_sub(domain.len() + 1);
-        if let Some((bucket, rest)) = split.and_then(|at| host.split_at_checked(at)) {
-            if rest.strip_prefix('.').is_some_and(|rest| rest.eq_ignore_ascii_case(domain)) {
-                return Some(bucket).filter(|bucket| !bucket.is_empty());
-            }
+        let below = |rest: &str| {
+            rest.strip_prefix('.').is_some_and(|rest| rest.eq_ignore_ascii_case(domain))
+        };
+        if let Some((bucket, rest)) = split.and_then(|at| host.split_at_checked(at))
+            && below(rest)
+        {
+            return Some(bucket).filter(|bucket| !bucket.is_empty());
         }
     }
     let dotted = host.rfind(".s3.");

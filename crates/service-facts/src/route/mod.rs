@@ -14,6 +14,8 @@ mod rpc;
 mod s3;
 mod scope;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use flags::{is_data_event, is_read_only_verb, read_only};
 pub(crate) use template::Matcher;

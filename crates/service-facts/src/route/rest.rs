@@ -40,7 +40,7 @@ fn default(asked: &Asked<'_>) -> Option<Found> {
         })
 }
 
-/// A GET whose query some SDKs post as a form (CloudSearch documents).
+/// A GET whose query some SDKs post as a form (`cloudsearchdomain`).
 fn posted(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found> {
     if asked.head.method != "POST" || asked.form.is_empty() {
         return None;

@@ -17,6 +17,8 @@
 mod column;
 mod read;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(crate) use read::{Card, Table};

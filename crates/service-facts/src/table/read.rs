@@ -35,7 +35,10 @@ pub(crate) struct Card {
 
 impl Table {
     pub(crate) fn open(compressed: &[u8]) -> Result<Self, TableError> {
-        let bytes = inflate(compressed)?;
+        Self::open_plain(inflate(compressed)?)
+    }
+
+    pub(super) fn open_plain(bytes: Vec<u8>) -> Result<Self, TableError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(TableError::Format)?;
         let mut cursor = Cursor::new(rest);
         let size = cursor.size()?;
@@ -60,7 +63,7 @@ impl Table {
             cards.push(read_card(&mut card_cursor, &strings, &mut starts, &limits)?);
         }
         let text = (text_start, text_start + text.len());
-        Ok(Self { text, ends, cards, bytes })
+        Ok(Self { bytes, text, ends, cards })
     }
 
     pub(crate) fn cards(&self) -> &[Card] {

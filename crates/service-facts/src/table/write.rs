@@ -210,8 +210,17 @@ impl Writer {
                     self.member(service, member, needed, order);
                 }
             }
-            // Scalars never get here: `reference` writes them in place.
-            _ => {}
+            // Never here: `reference` writes scalars in their place.
+            ShapeKind::String
+            | ShapeKind::Integer
+            | ShapeKind::Long
+            | ShapeKind::Float
+            | ShapeKind::Double
+            | ShapeKind::Boolean
+            | ShapeKind::Blob { .. }
+            | ShapeKind::Timestamp(_)
+            | ShapeKind::Character
+            | ShapeKind::Document => {}
         }
     }
 
@@ -219,12 +228,9 @@ impl Writer {
         let suffix = owner
             .and_then(|owner| name.strip_prefix(owner))
             .and_then(|rest| SUFFIXES.iter().position(|held| *held == rest));
-        match suffix {
-            Some(at) => self.number(Column::ShapeSuffix, at as u64 + 1),
-            None => {
-                self.number(Column::ShapeSuffix, 0);
-                self.string(Column::ShapeName, Some(name));
-            }
+        self.number(Column::ShapeSuffix, suffix.map_or(0, |at| at as u64 + 1));
+        if suffix.is_none() {
+            self.string(Column::ShapeName, Some(name));
         }
     }
 

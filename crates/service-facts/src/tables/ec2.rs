@@ -173,7 +173,7 @@ impl Ec2Tables {
             defaults.entry(row.operation).or_default().push((row.name, value));
         }
         Self {
-            lists: rows.lists.into_iter().map(|row| (row.operation, row.sets)).collect(),
+            lists: grouped(rows.lists.into_iter().map(|row| (row.operation, row.sets))),
             renames: rows.renames.into_iter().map(|row| (row.member, row.name)).collect(),
             items: rows.items.into_iter().map(|row| (row.set, row.key)).collect(),
             defaults,
@@ -181,7 +181,7 @@ impl Ec2Tables {
             singular: rows.singular.into_iter().flat_map(|row| row.operations).collect(),
             plain: rows.plain.into_iter().map(|row| row.set).collect(),
             texts: rows.texts.into_iter().map(|row| row.member).collect(),
-            always: rows.always.into_iter().map(|row| (row.shape, row.names)).collect(),
+            always: grouped(rows.always.into_iter().map(|row| (row.shape, row.names))),
             moves: rows.moves.into_iter().map(|row| (row.operation.clone(), row)).collect(),
         }
     }
@@ -250,4 +250,13 @@ impl Ec2Tables {
     pub fn moved(&self, operation: &str) -> Option<&Ec2MoveRow> {
         self.moves.get(operation)
     }
+}
+
+/// Rows of one key add up.
+fn grouped(rows: impl Iterator<Item = (String, Vec<String>)>) -> HashMap<String, Vec<String>> {
+    let mut groups: HashMap<String, Vec<String>> = HashMap::new();
+    for (key, names) in rows {
+        groups.entry(key).or_default().extend(names);
+    }
+    groups
 }

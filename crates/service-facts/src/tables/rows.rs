@@ -68,13 +68,13 @@ pub enum Verb {
     Removed,
     /// `{}` in its place.
     Empty,
-    /// Literals of a PartiQL statement become `***(Redacted)`.
+    /// Literals of a `PartiQL` statement become `***(Redacted)`.
     Literals,
     /// Of a map only the list of its keys.
     Names,
     /// Every element of a list becomes `"HIDDEN_DUE_TO_SECURITY_REASONS"`.
     HideEach,
-    /// A map of typed DynamoDB values becomes one of plain values.
+    /// A map of typed `DynamoDB` values becomes one of plain values.
     Attributes,
 }
 
@@ -376,7 +376,7 @@ pub struct FlavourRow {
     /// Query parameters that must be there; `k=v` for a value.
     #[serde(default)]
     pub query: Vec<String>,
-    /// `eventName`; `{op}` takes a label in PascalCase.
+    /// `eventName`; `{op}` takes a label as `AddUser` for `add-user`.
     pub name: String,
     /// `eventSource`.
     pub source: String,
