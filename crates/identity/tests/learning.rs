@@ -13,7 +13,9 @@ use trailbox_identity::{
 fn take(directory: &mut Directory, exchange: &Exchange, caller: &Caller) -> usize {
     let facts = exchange.learn(caller);
     let count = facts.len();
-    facts.into_iter().for_each(|fact| directory.learn(fact));
+    for fact in facts {
+        directory.learn(fact);
+    }
     count
 }
 

@@ -5,7 +5,7 @@ mod common;
 
 use common::{ACCOUNT, assume_role, caller, credentials, exchange, people};
 use serde_json::{Value, json};
-use trailbox_identity::{Caller, Directory, Principal, QUARANTINE_ACCOUNT, Trust};
+use trailbox_identity::{Caller, Directory, Learned, Principal, QUARANTINE_ACCOUNT, Trust};
 
 const CREATED: &str = "2026-11-22T17:30:00Z";
 
@@ -24,6 +24,12 @@ fn issuer(kind: &str, id: &str, resource: &str, name: Option<&str>) -> Value {
         issuer["userName"] = name.into();
     }
     issuer
+}
+
+fn take(directory: &mut Directory, facts: Vec<Learned>) {
+    for fact in facts {
+        directory.learn(fact);
+    }
 }
 
 /// People, and one session of every kind, learned from passing answers.
@@ -56,19 +62,19 @@ fn world() -> Directory {
         (federated("ASIAFED", "Bob"), &alice),
     ];
     for (exchange, caller) in made {
-        exchange.learn(caller).into_iter().for_each(|fact| directory.learn(fact));
+        take(&mut directory, exchange.learn(caller));
     }
     let role = caller(&directory, "ASIAROLE");
     let chained = assume_role("audit", "AROAAUDIT00000000000A", "look", "ASIACHAIN", "");
-    chained.learn(&role).into_iter().for_each(|fact| directory.learn(fact));
+    take(&mut directory, chained.learn(&role));
     let (saml, web) = (saml(), web_identity());
     let saml_caller = saml.federated(Trust::Upstream);
     let web_caller = web.federated(Trust::Upstream);
-    saml.learn(&saml_caller).into_iter().for_each(|fact| directory.learn(fact));
-    web.learn(&web_caller).into_iter().for_each(|fact| directory.learn(fact));
+    take(&mut directory, saml.learn(&saml_caller));
+    take(&mut directory, web.learn(&web_caller));
     let assumed_root =
         exchange("sts", "AssumeRoot", "TargetPrincipal=444455556666", &credentials("ASIAMEMBER"));
-    assumed_root.learn(&alice).into_iter().for_each(|fact| directory.learn(fact));
+    take(&mut directory, assumed_root.learn(&alice));
     directory
 }
 

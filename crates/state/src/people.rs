@@ -143,8 +143,10 @@ impl State {
             "INSERT INTO access_keys (id, principal, sealed_secret, active, created)
              VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (id) DO UPDATE SET
-                 sealed_secret = iif(principal = excluded.principal, excluded.sealed_secret, sealed_secret),
-                 active = iif(principal = excluded.principal, excluded.active, active)
+                 sealed_secret = CASE principal WHEN excluded.principal
+                     THEN excluded.sealed_secret ELSE sealed_secret END,
+                 active = CASE principal WHEN excluded.principal
+                     THEN excluded.active ELSE active END
              RETURNING principal",
         )
         .bind(&key.id)
