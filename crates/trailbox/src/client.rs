@@ -102,7 +102,7 @@ pub(crate) struct Admin {
 
 impl Admin {
     /// Finds the running server and the administrator key of `data`.
-    pub(crate) async fn connect(data: &DataDir) -> anyhow::Result<Self> {
+    pub(crate) fn connect(data: &DataDir) -> anyhow::Result<Self> {
         let running = data.running()?;
         let credentials = crate::adminkey::read(data)?;
         Ok(Self { running, credentials })

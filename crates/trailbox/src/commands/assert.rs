@@ -28,7 +28,7 @@ pub(crate) struct Assert {
 impl Assert {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let answers = small_runtime()?.block_on(async {
-            let admin = self.target.connect().await?;
+            let admin = self.target.connect()?;
             let mut answers = Vec::new();
             for expression in &self.expressions {
                 let mut body = json!({ "expression": expression });

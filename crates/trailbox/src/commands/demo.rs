@@ -37,9 +37,9 @@ impl Demo {
     async fn show(self) -> anyhow::Result<()> {
         let temporary = tempfile::tempdir()?;
         let place = self.data.clone().unwrap_or_else(|| temporary.path().join("data"));
-        let mut server = self.start(&place).await?;
+        let mut server = self.start(&place)?;
         let data = wait_until_ready(&place, &mut server).await?;
-        let (running, admin) = (data.running()?, Admin::connect(&data).await?);
+        let (running, admin) = (data.running()?, Admin::connect(&data)?);
         println!("Trailbox records on http://{}; making calls …\n", running.listen);
         let calls = make_calls(&running, &admin, &data).await?;
         let found = who_did_what(&admin).await?;
@@ -57,7 +57,7 @@ impl Demo {
     }
 
     /// The usual ports when it stays up, free ones otherwise.
-    async fn start(&self, place: &std::path::Path) -> anyhow::Result<Child> {
+    fn start(&self, place: &std::path::Path) -> anyhow::Result<Child> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("serve").arg("--data").arg(place).kill_on_drop(true);
         if self.exit {

@@ -89,7 +89,7 @@ enum Category {
 impl Lookup {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let records = small_runtime()?.block_on(async {
-            let admin = self.target.connect().await?;
+            let admin = self.target.connect()?;
             self.collect(&admin).await
         })?;
         match self.output {

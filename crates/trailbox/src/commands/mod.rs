@@ -21,8 +21,8 @@ pub(crate) struct Target {
 
 impl Target {
     /// Connects to the server that holds the directory.
-    pub(crate) async fn connect(&self) -> anyhow::Result<crate::client::Admin> {
-        crate::client::Admin::connect(&DataDir::open(&self.data)?).await
+    pub(crate) fn connect(&self) -> anyhow::Result<crate::client::Admin> {
+        crate::client::Admin::connect(&DataDir::open(&self.data)?)
     }
 }
 

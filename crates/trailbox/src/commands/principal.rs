@@ -121,7 +121,7 @@ enum KeyChange {
 impl PrincipalCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let done = small_runtime()?.block_on(async {
-            let admin = self.target.connect().await?;
+            let admin = self.target.connect()?;
             match self.action {
                 Action::Add(add) => add.run(&admin).await,
                 Action::List { output } => list(&admin, output).await,

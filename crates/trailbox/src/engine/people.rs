@@ -56,7 +56,9 @@ impl Registry {
         }
         let now = self.clock.now();
         let mut directory = Directory::clone(&self.current().1);
-        facts.into_iter().for_each(|(_, fact)| directory.learn(fact));
+        for (_, fact) in facts {
+            directory.learn(fact);
+        }
         if publish {
             self.state.expire(now).await?;
             directory.expire(now);
@@ -149,6 +151,10 @@ impl People for Registry {
 fn unavailable(err: StateError) -> PeopleError {
     match err {
         StateError::KeyTaken { id, owner } => PeopleError::KeyTaken { id, owner },
-        other => PeopleError::Unavailable(Box::new(other)),
+        other @ (StateError::Newer { .. }
+        | StateError::File { .. }
+        | StateError::Sql { .. }
+        | StateError::Unseal(_)
+        | StateError::Broken { .. }) => PeopleError::Unavailable(Box::new(other)),
     }
 }

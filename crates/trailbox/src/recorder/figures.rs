@@ -78,14 +78,14 @@ fn syncs(stats: &JournalStats) -> String {
     let name = "trailbox_journal_sync_seconds";
     let mut text = format!("# HELP {name} Seconds of one sync.\n# TYPE {name} histogram\n");
     let mut total = 0;
-    for (bound, count) in SYNC_BOUNDS.iter().zip(stats.sync_buckets) {
+    let buckets = SYNC_BOUNDS.iter().zip(stats.sync_buckets).map(|(bound, count)| {
         total += count;
-        let bound = level(*bound) / 1e6;
-        text.push_str(&format!("{name}_bucket{{le=\"{bound}\"}} {total}\n"));
-    }
+        format!("{name}_bucket{{le=\"{}\"}} {total}\n", level(*bound) / 1e6)
+    });
+    text.extend(buckets);
     total += stats.sync_buckets[SYNC_BOUNDS.len()];
     let sum = level(stats.sync_micros) / 1e6;
-    text.push_str(&format!("{name}_bucket{{le=\"+Inf\"}} {total}\n{name}_sum {sum}\n"));
-    text.push_str(&format!("{name}_count {total}\n"));
-    text
+    text + &format!(
+        "{name}_bucket{{le=\"+Inf\"}} {total}\n{name}_sum {sum}\n{name}_count {total}\n"
+    )
 }
