@@ -199,7 +199,8 @@ class Seaweed(Server):
         data.mkdir(exist_ok=True)
         ports = {name: free_weed_port() for name in ("master", "volume", "filer")}
         command = [weed, "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
-        command += [f"-s3.port={self.port}", "-volume.max=20", "-master.volumeSizeLimitMB=64"]
+        command += [f"-s3.port={self.port}", f"-s3.port.grpc={free_port()}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+                    "-volume.max=500", "-master.volumeSizeLimitMB=64"]
         command += [f"-{name}.port={port}" for name, port in ports.items()]
         env = clean_env(HOME=str(self.directory))
         self.process = Process(command, self.directory / "weed.log", env=env, cwd=self.directory)
@@ -270,8 +271,15 @@ class Trailbox(Server):
             command += ["--upstream", upstream]
         self.process = Process(command, self.log, env=clean_env())
         wait_for("Trailbox", lambda: self.process.must_live() and http(f"{self.admin}/readyz")[0] == 200, timeout)
-        self.printed = self.log.read_text(errors="replace")
+        wait_for("Trailbox's engine", self._engine_answers, timeout)
+        self.printed = self.printed or self.log.read_text(errors="replace")
         return self
+
+    def _engine_answers(self):
+        """The recorder is ready before its engine, on purpose: look for both."""
+        with socket.socket(socket.AF_UNIX) as link:
+            link.connect(str(self.data / "run/engine.sock"))
+        return True
 
     def admin_keys(self):
         """The administrator key that the first start printed."""

@@ -274,10 +274,10 @@ class Done:
 
 
 def perform(trailbox, step):
-    arguments = {k: v() if callable(v) else v for k, v in step.arguments.items()}
     began = datetime.datetime.now(datetime.UTC)
     error, answer = None, None
     try:
+        arguments = {k: v() if callable(v) else v for k, v in step.arguments.items()}
         answer = getattr(trailbox.client(step.service), step.method)(**arguments)
         for part in ("Body", "Payload"):
             if part in answer and hasattr(answer[part], "read"):
@@ -286,6 +286,8 @@ def perform(trailbox, step):
             step.keep(answer)
     except ClientError as refused:
         answer, error = refused.response, refused.response["Error"]["Code"]
+    except KeyError as missing:
+        answer, error = {"ResponseMetadata": {}}, f"an earlier step did not answer {missing}"
     ended = datetime.datetime.now(datetime.UTC)
     return Done(step, began, ended, answer["ResponseMetadata"].get("RequestId"), error)
 
