@@ -28,8 +28,10 @@ struct Exchange {
 fn main() {
     let facts = Facts::embedded();
     let exchanges = exchanges();
-    let mut medians: Vec<(Duration, &str)> =
-        exchanges.iter().map(|exchange| (median(&facts, exchange), exchange.name.as_str())).collect();
+    let mut medians: Vec<(Duration, &str)> = exchanges
+        .iter()
+        .map(|exchange| (median(&facts, exchange), exchange.name.as_str()))
+        .collect();
     medians.sort();
     let at = |share: usize| medians[(medians.len() - 1) * share / 100];
     println!("{} exchanges, {ROUNDS} rounds each", medians.len());

@@ -36,7 +36,8 @@ fn code(call: &Call<'_>, wire: &str, status: u16) -> String {
         return format!("{side}.{wire}");
     }
     let named = service.and_then(|service| service.errors.get(wire)).map_or(wire, String::as_str);
-    if matches!(wire, "AccessDenied" | "AccessDeniedException") || named == "AccessDeniedException" {
+    if matches!(wire, "AccessDenied" | "AccessDeniedException") || named == "AccessDeniedException"
+    {
         return "AccessDenied".to_owned();
     }
     named.to_owned()

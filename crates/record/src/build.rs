@@ -39,8 +39,7 @@ enum Stage {
 
 fn assemble(call: &Call<'_>, stage: Stage) -> Record {
     let context = call.context;
-    let read_only =
-        trailbox_service_facts::read_only(call.facts, call.route, &call.request.method);
+    let read_only = trailbox_service_facts::read_only(call.facts, call.route, &call.request.method);
     let error = if stage == Stage::Intent { None } else { answer::error(call) };
     let mut undecodable = None;
     let request = request(call, error.as_ref(), &mut undecodable);
@@ -146,7 +145,8 @@ fn request(call: &Call<'_>, error: Option<&CallError>, wrong: &mut Option<String
         }
     };
     if let (Value::Object(object), Some(rules)) = (&mut answer.value, rules) {
-        for (name, value) in rules.inject.iter().filter(|_| !object.is_empty()).collect::<Vec<_>>() {
+        for (name, value) in rules.inject.iter().filter(|_| !object.is_empty()).collect::<Vec<_>>()
+        {
             if !object.contains_key(name) {
                 object.insert(name.clone(), value.clone());
             }
@@ -211,7 +211,8 @@ fn mark_cut_body(call: &Call<'_>, operation: &Operation, value: &mut Value) {
     if let Value::Object(object) = value {
         object.insert("omitted".to_owned(), Value::Bool(true));
         object.insert("originalSize".to_owned(), Value::from(body.total));
-        object.insert("reason".to_owned(), Value::from("the request body exceeds the capture limit"));
+        object
+            .insert("reason".to_owned(), Value::from("the request body exceeds the capture limit"));
     }
 }
 
@@ -291,10 +292,11 @@ fn response(call: &Call<'_>, read_only: bool, wrong: &mut Option<String>) -> Ans
         None
     });
     let mut object = tree.as_ref().map(|tree| renderer.object(tree)).unwrap_or_default();
-    if renderer.rules.unwrap && object.len() == 1 {
-        if let Some(Value::Object(inner)) = object.values_mut().next() {
-            object = std::mem::take(inner);
-        }
+    if renderer.rules.unwrap
+        && object.len() == 1
+        && let Some(Value::Object(inner)) = object.values_mut().next()
+    {
+        object = std::mem::take(inner);
     }
     let value = if object.is_empty() { Value::Null } else { Value::Object(object) };
     Answer { value, tree }
@@ -355,10 +357,9 @@ fn additional(call: &Call<'_>, stage: Stage) -> Map<String, Value> {
     if let Some(word) = call.context.trust.word() {
         object.insert("trailboxIdentity".to_owned(), Value::from(word));
     }
-    if let Some(region) = &call.context.signed_region {
-        if *region != call.context.region {
-            object.insert("trailboxSignedRegion".to_owned(), Value::from(region.as_str()));
-        }
+    let signed = call.context.signed_region.as_ref();
+    if let Some(region) = signed.filter(|region| **region != call.context.region) {
+        object.insert("trailboxSignedRegion".to_owned(), Value::from(region.as_str()));
     }
     object
 }

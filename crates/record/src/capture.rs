@@ -8,7 +8,7 @@ const REQUEST_MAX: usize = 1 << 20;
 const RESPONSE_MAX: usize = 256 << 10;
 /// Most bytes of an error answer kept. Default 64 KiB.
 const ERROR_MAX: usize = 64 << 10;
-/// Most bytes either way for DeleteObjects: 1000 keys of 1024 bytes, and markup.
+/// Most bytes either way for `DeleteObjects`: 1000 keys of 1024 bytes, and markup.
 const BULK_DELETE_MAX: usize = 2 << 20;
 
 /// How much of a call's bodies must be kept to record it.

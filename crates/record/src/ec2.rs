@@ -4,6 +4,11 @@
 //! time ("legacy"); every newer one as the query string and the XML answer
 //! turned into JSON ("wrapped"). Source: spec/gateway.md 3.7.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "of a tree or a shape only one kind is wanted; all others are one case"
+)]
+
 use crate::orgjson::{self, Censor, coerce};
 use crate::render::{Renderer, lower_first, redacted, scalar, write_moment};
 use crate::secrets;
@@ -47,6 +52,24 @@ pub(crate) fn wrapped_response(
     Value::Object(outer)
 }
 
+/// What becomes of a value.
+#[derive(Debug, Clone, PartialEq)]
+enum Fate {
+    Shown,
+    Dropped,
+    Replaced(Value),
+}
+
+/// The fate of a member: what its verb says, else whether its name tells a secret.
+fn fate(verb: Option<Verb>, name: &str) -> Fate {
+    match verb {
+        Some(Verb::Keep) => Fate::Shown,
+        Some(verb) => redacted(verb, &Tree::Null).map_or(Fate::Dropped, Fate::Replaced),
+        None if secrets::names_a_secret(name) => Fate::Replaced(Value::from(secrets::HIDDEN)),
+        None => Fate::Shown,
+    }
+}
+
 /// A place in the wrapped form, with the shape that the model has there.
 #[derive(Debug, Clone, Copy)]
 struct Wrapped<'a> {
@@ -71,28 +94,20 @@ impl<'a> Wrapped<'a> {
         }
     }
 
-    fn replacement(self, member: Option<&Member>, name: &str) -> Option<Option<Value>> {
+    fn fate(self, member: Option<&Member>, name: &str) -> Fate {
         let holder = self.shape.and_then(|shape| self.renderer.service.shape(shape));
         let holder = holder.map_or("", |shape| &shape.name);
-        match member.and_then(|member| self.renderer.verb(holder, member)) {
-            Some(Verb::Keep) | None if !secrets::names_a_secret(name) => None,
-            Some(Verb::Keep) | None => Some(Some(Value::from(secrets::HIDDEN))),
-            Some(verb) => Some(redacted(verb, &Tree::Null)),
-        }
+        fate(member.and_then(|member| self.renderer.verb(holder, member)), name)
     }
 
     fn field(self, object: &mut Map<String, Value>, name: &str, node: &FormNode) {
         let member = self.shape.and_then(|s| query_member(self.renderer.service, s, name, true));
-        match self.replacement(member, name) {
-            Some(Some(value)) => {
-                object.insert(name.to_owned(), value);
-            }
-            Some(None) => {}
-            None => {
-                let value = self.at(member.map(|member| member.shape)).node(node);
-                object.insert(name.to_owned(), value);
-            }
-        }
+        let value = match self.fate(member, name) {
+            Fate::Replaced(value) => value,
+            Fate::Dropped => return,
+            Fate::Shown => self.at(member.map(|member| member.shape)).node(node),
+        };
+        object.insert(name.to_owned(), value);
     }
 
     fn node(self, node: &FormNode) -> Value {
@@ -134,13 +149,17 @@ impl<'a> Wrapped<'a> {
 
 impl Censor for Wrapped<'_> {
     fn replace(self, element: &Element) -> Option<Value> {
-        let verdict = self.replacement(self.child(element), element.local())?;
-        (element.children.is_empty() || verdict != Some(Value::from(secrets::HIDDEN)))
-            .then(|| verdict.unwrap_or_else(|| Value::from("")))
+        match self.fate(self.child(element), element.local()) {
+            Fate::Shown => None,
+            Fate::Dropped => Some(Value::from("")),
+            Fate::Replaced(value) => Some(value),
+        }
     }
 
     fn within(self, element: &Element) -> Self {
-        if element.local() == "item" { self.element() } else {
+        if element.local() == "item" {
+            self.element()
+        } else {
             self.at(self.child(element).map(|member| member.shape))
         }
     }
@@ -194,7 +213,7 @@ pub(crate) fn legacy_response(renderer: Renderer<'_>, tables: &Ec2Tables, tree: 
             Value::Object(legacy.answer(*shape, known, unknown))
         }
         // An answer without a model: `return` and the request id.
-        Tree::Map(_) => legacy.unmodelled("", tree),
+        Tree::Map(_) => unmodelled("", tree),
         _ => Value::Null,
     }
 }
@@ -227,15 +246,13 @@ impl Legacy<'_> {
             }
             let renamed = self.tables.rename(operation, holder, &member.name).map(str::to_owned);
             let name = renamed.unwrap_or_else(|| lower_first(member.wire()));
-            match self.replacement(holder, member) {
-                Some(Some(value)) => object.insert(name, value),
-                Some(None) => None,
-                None => {
-                    let value = self.request_value(member.shape, value, &name);
-                    let text = self.tables.text(operation, &name);
-                    object.insert(name, if text { as_text(value) } else { value })
-                }
+            let value = match fate(self.renderer.verb(holder, member), &member.name) {
+                Fate::Replaced(value) => value,
+                Fate::Dropped => continue,
+                Fate::Shown => self.request_value(member.shape, value, &name),
             };
+            let text = self.tables.text(operation, &name);
+            object.insert(name, if text { as_text(value) } else { value });
         }
         for name in self.tables.always(holder) {
             if !object.contains_key(name) {
@@ -243,20 +260,9 @@ impl Legacy<'_> {
             }
         }
         for (name, value) in unknown {
-            object.insert(lower_first(name), self.unmodelled(name, value));
+            object.insert(lower_first(name), unmodelled(name, value));
         }
         object
-    }
-
-    fn replacement(&self, holder: &str, member: &Member) -> Option<Option<Value>> {
-        match self.renderer.verb(holder, member) {
-            Some(Verb::Keep) => None,
-            Some(verb) => Some(redacted(verb, &Tree::Null)),
-            None if secrets::names_a_secret(&member.name) => {
-                Some(Some(Value::from(secrets::HIDDEN)))
-            }
-            None => None,
-        }
     }
 
     fn request_value(&self, shape: ShapeId, value: &Tree, name: &str) -> Value {
@@ -266,7 +272,7 @@ impl Legacy<'_> {
             Tree::Structure(shape, known, unknown) => {
                 Value::Object(self.request(*shape, known, unknown))
             }
-            other => self.leaf(other),
+            other => leaf(other),
         }
     }
 
@@ -278,17 +284,20 @@ impl Legacy<'_> {
                 }
                 _ => (shape, None),
             };
-        let key = self.tables.item(name).map(str::to_owned).unwrap_or_else(|| {
-            let own = element_name.filter(|own| *own != "item" && *own != "member");
-            own.map_or_else(|| "value".to_owned(), lower_first)
-        });
+        let key = self.tables.item(name).map_or_else(
+            || {
+                let own = element_name.filter(|own| *own != "item" && *own != "member");
+                own.map_or_else(|| "value".to_owned(), lower_first)
+            },
+            str::to_owned,
+        );
         let plain = self.tables.plain(name);
         let list: Vec<Value> = elements
             .iter()
             .map(|element| match element {
                 Tree::Structure(..) => self.request_value(element_shape, element, name),
-                _ if plain => self.leaf(element),
-                _ => json!({ key.clone(): self.leaf(element) }),
+                _ if plain => leaf(element),
+                _ => json!({ key.clone(): leaf(element) }),
             })
             .collect();
         if plain {
@@ -296,13 +305,6 @@ impl Legacy<'_> {
         }
         let items = if self.tables.singular(self.renderer.operation) { "item" } else { "items" };
         json!({ items: list })
-    }
-
-    fn leaf(&self, value: &Tree) -> Value {
-        match value {
-            Tree::Time(moment) => write_moment(moment, TimestampStyle::EpochMilliseconds),
-            other => scalar(other),
-        }
     }
 
     fn answer(
@@ -318,18 +320,16 @@ impl Legacy<'_> {
         for (at, value) in known {
             let Some(member) = members.get(*at as usize) else { continue };
             let name = answer_name(member.wire());
-            match self.replacement(holder, member) {
-                Some(Some(value)) => object.insert(name, value),
-                Some(None) => None,
-                None => {
-                    let value = self.answer_value(&name, value);
-                    let text = self.tables.text(operation, &name);
-                    object.insert(name, if text { as_text(value) } else { value })
-                }
+            let value = match fate(self.renderer.verb(holder, member), &member.name) {
+                Fate::Replaced(value) => value,
+                Fate::Dropped => continue,
+                Fate::Shown => self.answer_value(&name, value),
             };
+            let text = self.tables.text(operation, &name);
+            object.insert(name, if text { as_text(value) } else { value });
         }
         for (name, value) in unknown {
-            object.insert(answer_name(name), self.unmodelled(name, value));
+            object.insert(answer_name(name), unmodelled(name, value));
         }
         object
     }
@@ -346,36 +346,42 @@ impl Legacy<'_> {
             Tree::Structure(shape, known, unknown) => {
                 Value::Object(self.answer(*shape, known, unknown))
             }
-            other => self.leaf(other),
+            other => leaf(other),
         }
     }
+}
 
-    /// What no model describes, by its markup: `item` elements are a list.
-    fn unmodelled(&self, name: &str, value: &Tree) -> Value {
-        if secrets::names_a_secret(name) {
-            return Value::from(secrets::HIDDEN);
-        }
-        match value {
-            Tree::Map(entries) => match entries.as_slice() {
-                [(only, held)] if only == "item" => {
-                    let elements = match held {
-                        Tree::List(elements) => elements.as_slice(),
-                        single => std::slice::from_ref(single),
-                    };
-                    let items: Vec<Value> =
-                        elements.iter().map(|e| self.unmodelled(name, e)).collect();
-                    json!({ "items": items })
-                }
-                entries => entries
-                    .iter()
-                    .map(|(name, value)| (answer_name(name), self.unmodelled(name, value)))
-                    .collect(),
-            },
-            Tree::List(elements) => elements.iter().map(|e| self.unmodelled(name, e)).collect(),
-            Tree::Text(text) if text.is_empty() => json!({}),
-            Tree::Text(text) if text == "true" || text == "false" => Value::Bool(text == "true"),
-            other => self.leaf(other),
-        }
+/// What no model describes, by its markup: `item` elements are a list.
+fn unmodelled(name: &str, value: &Tree) -> Value {
+    if secrets::names_a_secret(name) {
+        return Value::from(secrets::HIDDEN);
+    }
+    match value {
+        Tree::Map(entries) => match entries.as_slice() {
+            [(only, held)] if only == "item" => {
+                let elements = match held {
+                    Tree::List(elements) => elements.as_slice(),
+                    single => std::slice::from_ref(single),
+                };
+                let items: Vec<Value> = elements.iter().map(|e| unmodelled(name, e)).collect();
+                json!({ "items": items })
+            }
+            entries => entries
+                .iter()
+                .map(|(name, value)| (answer_name(name), unmodelled(name, value)))
+                .collect(),
+        },
+        Tree::List(elements) => elements.iter().map(|e| unmodelled(name, e)).collect(),
+        Tree::Text(text) if text.is_empty() => json!({}),
+        Tree::Text(text) if text == "true" || text == "false" => Value::Bool(text == "true"),
+        other => leaf(other),
+    }
+}
+
+fn leaf(value: &Tree) -> Value {
+    match value {
+        Tree::Time(moment) => write_moment(moment, TimestampStyle::EpochMilliseconds),
+        other => scalar(other),
     }
 }
 

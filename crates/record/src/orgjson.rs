@@ -45,8 +45,7 @@ pub(crate) fn value(element: &Element, censor: impl Censor) -> Value {
         object.insert(name.clone(), coerce(text));
     }
     for child in &element.children {
-        let rendered =
-            censor.replace(child).unwrap_or_else(|| value(child, censor.within(child)));
+        let rendered = censor.replace(child).unwrap_or_else(|| value(child, censor.within(child)));
         add(&mut object, child.local(), rendered);
     }
     let text = element.text.trim();

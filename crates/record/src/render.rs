@@ -3,6 +3,11 @@
 //! Source: spec/gateway.md 3.2 to 3.6. Names and verbs come from the tables;
 //! this module only applies them.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "of a tree or a shape only one kind is wanted; all others are one case"
+)]
+
 use crate::call::SessionTokens;
 use crate::secrets;
 use base64::Engine as _;
@@ -22,7 +27,7 @@ pub(crate) struct Renderer<'a> {
     pub(crate) session_tokens: SessionTokens,
 }
 
-impl<'a> Renderer<'a> {
+impl Renderer<'_> {
     /// The object of a structure; empty for anything else.
     pub(crate) fn object(&self, tree: &Tree) -> Map<String, Value> {
         match tree {
@@ -69,10 +74,10 @@ impl<'a> Renderer<'a> {
                 Some(rendered) => rendered,
                 None => return,
             },
-            None if self.hides(&member.name) && is_readable(value) => {
-                Value::from(secrets::HIDDEN)
-            }
-            None if member.location == Some(Location::Query) && self.rules.query_numbers_as_text => {
+            None if self.hides(&member.name) && is_readable(value) => Value::from(secrets::HIDDEN),
+            None if member.location == Some(Location::Query)
+                && self.rules.query_numbers_as_text =>
+            {
                 as_text(self.value(member.shape, value))
             }
             None => self.value(member.shape, value),
@@ -186,7 +191,9 @@ pub(crate) fn redacted(verb: Verb, value: &Tree) -> Option<Value> {
         Verb::Omit => None,
         Verb::Empty => Some(Value::Object(Map::new())),
         Verb::Names => Some(match value {
-            Tree::Map(entries) => entries.iter().map(|(key, _)| Value::from(key.as_str())).collect(),
+            Tree::Map(entries) => {
+                entries.iter().map(|(key, _)| Value::from(key.as_str())).collect()
+            }
             _ => Value::from(secrets::HIDDEN),
         }),
         Verb::Literals => Some(match value {
@@ -204,7 +211,7 @@ pub(crate) fn redacted(verb: Verb, value: &Tree) -> Option<Value> {
     }
 }
 
-/// A typed DynamoDB value, `{"S": "x"}`, as the plain one; a map of them as such a map.
+/// A typed `DynamoDB` value, `{"S": "x"}`, as the plain one; a map of them as such a map.
 fn attributes(value: &Tree) -> Value {
     match value {
         Tree::Structure(_, known, _) => match known.as_slice() {
@@ -239,9 +246,7 @@ pub(crate) fn scalar(value: &Tree) -> Value {
         Tree::Int(number) => Value::from(*number),
         Tree::Float(number) => Value::from(*number),
         Tree::Text(text) => Value::from(text.as_str()),
-        Tree::Blob(bytes) => {
-            Value::from(base64::engine::general_purpose::STANDARD.encode(bytes))
-        }
+        Tree::Blob(bytes) => Value::from(base64::engine::general_purpose::STANDARD.encode(bytes)),
         Tree::Time(moment) => write_moment(moment, TimestampStyle::Java8),
         Tree::Json(value) => value.clone(),
         Tree::Null | Tree::List(_) | Tree::Map(_) | Tree::Structure(..) => Value::Null,

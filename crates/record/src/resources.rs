@@ -3,6 +3,11 @@
 //! S3 follows the URI; every other service has rows in the tables that say
 //! which parameter names the thing. Source: spec/gateway.md 4.4.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "of a tree only names are wanted; all other kinds are one case"
+)]
+
 use crate::call::Call;
 use crate::s3;
 use serde_json::{Value, json};
@@ -21,15 +26,17 @@ pub(crate) struct Decoded<'a> {
 pub(crate) fn resources(call: &Call<'_>, decoded: Decoded<'_>) -> Vec<Value> {
     match call.route.service_name() {
         "s3" => s3_resources(call),
-        "kms" if call.context.kms_key_arn.is_some() => {
-            let arn = call.context.kms_key_arn.as_deref().unwrap_or_default();
-            vec![entry(arn, "AWS::KMS::Key", true, &call.context.account)]
-        }
         service => {
-            let rules = call.facts.tables().service(service);
             let mut found = Vec::new();
+            let key = call.context.kms_key_arn.as_deref().filter(|_| service == "kms");
+            if let Some(arn) = key {
+                found.push(entry(arn, "AWS::KMS::Key", true, &call.context.account));
+            }
+            let rules = call.facts.tables().service(service);
             for row in rules.resources(call.route.operation_name()) {
-                add_row(call, decoded, row, &mut found);
+                if key.is_none() || row.resource_type != "AWS::KMS::Key" {
+                    add_row(call, decoded, row, &mut found);
+                }
             }
             found
         }
@@ -43,8 +50,7 @@ fn s3_resources(call: &Call<'_>) -> Vec<Value> {
     };
     let owner = call.context.bucket_owner.as_deref().unwrap_or(&call.context.account);
     let arn = format!("arn:aws:s3:::{bucket}");
-    let whole =
-        json!({"accountId": owner, "type": "AWS::S3::Bucket", "ARN": arn});
+    let whole = json!({"accountId": owner, "type": "AWS::S3::Bucket", "ARN": arn});
     if let Some(key) = s3::label(call, "Key") {
         let mut entries =
             vec![json!({"type": "AWS::S3::Object", "ARN": format!("{arn}/{key}")}), whole];
@@ -71,8 +77,7 @@ fn copy_source(source: &str) -> Value {
 fn add_row(call: &Call<'_>, decoded: Decoded<'_>, row: &ResourceRow, found: &mut Vec<Value>) {
     for from in &row.from {
         let names = named(call, decoded, from);
-        let arns: Vec<String> =
-            names.iter().filter_map(|name| arn(call, &row.arn, name)).collect();
+        let arns: Vec<String> = names.iter().filter_map(|name| arn(call, &row.arn, name)).collect();
         if !arns.is_empty() {
             let account = &call.context.account;
             found.extend(

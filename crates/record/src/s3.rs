@@ -10,7 +10,7 @@ use trailbox_exchange::{Headers, ResponseHead};
 use trailbox_service_facts::decode::{DecodeError, parse_xml, plain_body};
 
 /// Header fields of a request that speak of the transfer, not of the call.
-const UNRECORDED: [&str; 11] = [
+const UNRECORDED: [&str; 13] = [
     "x-amz-date",
     "x-amz-content-sha256",
     "x-amz-user-agent",
@@ -19,9 +19,11 @@ const UNRECORDED: [&str; 11] = [
     "x-amz-te",
     "x-amz-account-id",
     "x-amz-sdk-checksum-algorithm",
-    "x-amz-checksum-algorithm",
-    "x-amz-checksum-type",
-    "x-amz-checksum-mode",
+    "x-amz-checksum-crc32",
+    "x-amz-checksum-crc32c",
+    "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-sha1",
+    "x-amz-checksum-sha256",
 ];
 
 /// Header fields of an answer that are recorded elsewhere or not at all.
@@ -59,11 +61,7 @@ pub(crate) fn request(call: &Call<'_>) -> (Map<String, Value>, Option<DecodeErro
             orgjson::add(&mut object, &name, Value::from(value.as_ref()));
         }
     }
-    fields(&mut object, &call.request.headers, |name| {
-        !UNRECORDED.contains(&name)
-            && !name.starts_with("x-amz-checksum-")
-            && !name.starts_with("x-amz-meta-")
-    });
+    fields(&mut object, &call.request.headers, |name| !UNRECORDED.contains(&name));
     let wrong = body(call, &mut object).err();
     (object, wrong)
 }
@@ -108,9 +106,7 @@ fn body(call: &Call<'_>, object: &mut Map<String, Value>) -> Result<(), DecodeEr
 pub(crate) fn response(head: &ResponseHead) -> Option<Value> {
     let mut object = Map::new();
     fields(&mut object, &head.headers, |name| {
-        !UNANSWERED.contains(&name)
-            && !name.starts_with("x-amz-checksum")
-            && !name.starts_with("x-amz-meta-")
+        !UNANSWERED.contains(&name) && !name.starts_with("x-amz-checksum")
     });
     (!object.is_empty()).then_some(Value::Object(object))
 }
@@ -140,7 +136,11 @@ pub(crate) fn additional(call: &Call<'_>, object: &mut Map<String, Value>) {
 fn encryption(call: &Call<'_>) -> Option<&'static str> {
     let stores = matches!(
         call.route.operation_name(),
-        "PutObject" | "CopyObject" | "CreateMultipartUpload" | "CompleteMultipartUpload" | "UploadPart"
+        "PutObject"
+            | "CopyObject"
+            | "CreateMultipartUpload"
+            | "CompleteMultipartUpload"
+            | "UploadPart"
     );
     if !stores {
         return None;

@@ -84,7 +84,7 @@ pub(crate) fn is_secret_parameter(name: &str) -> bool {
     SECRET_PARAMETERS.iter().any(|held| held.eq_ignore_ascii_case(name)) || names_a_secret(name)
 }
 
-/// A PartiQL statement with its literals taken out.
+/// A `PartiQL` statement with its literals taken out.
 pub(crate) fn without_literals(statement: &str) -> String {
     const REDACTED: &str = "***(Redacted)";
     let mut plain = String::with_capacity(statement.len());

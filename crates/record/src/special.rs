@@ -25,8 +25,8 @@ pub fn bulk_delete(call: &Call<'_>, parent: &Record) -> Vec<Record> {
         }
         _ => return Vec::new(),
     };
-    let answer = plain_body(&answered.head.headers, &answered.body.bytes)
-        .and_then(|body| parse_xml(&body));
+    let answer =
+        plain_body(&answered.head.headers, &answered.body.bytes).and_then(|body| parse_xml(&body));
     let Ok(answer) = answer else { return Vec::new() };
     let asked = plain_body(&call.request.headers, &call.request_body.bytes)
         .and_then(|body| parse_xml(&body))
@@ -130,8 +130,7 @@ pub fn outcome_unknown(intent_json: &[u8]) -> Result<Record, ParseRecordError> {
     let event_id = parse_uuid(text("eventID")?).ok_or(ParseRecordError::Field("eventID"))?;
     let category =
         Category::parse(text("eventCategory")?).ok_or(ParseRecordError::Field("eventCategory"))?;
-    let (account, region) =
-        (text("recipientAccountId")?.to_owned(), text("awsRegion")?.to_owned());
+    let (account, region) = (text("recipientAccountId")?.to_owned(), text("awsRegion")?.to_owned());
     let read_only = intent.get("readOnly").and_then(Value::as_bool).unwrap_or(false);
     let message = "The call was forwarded; Trailbox ended before it saw the answer.";
     let mut record = Map::with_capacity(intent.len() + 2);
@@ -142,9 +141,17 @@ pub fn outcome_unknown(intent_json: &[u8]) -> Result<Record, ParseRecordError> {
         }
         record.insert(name, value);
     }
-    let json = serde_json::to_vec(&record)
-        .map_err(|err| ParseRecordError::NotJson(err.to_string()))?;
-    Ok(Record { json: json.into(), event_id, category, read_only, account, region, undecodable: None })
+    let json =
+        serde_json::to_vec(&record).map_err(|err| ParseRecordError::NotJson(err.to_string()))?;
+    Ok(Record {
+        json: json.into(),
+        event_id,
+        category,
+        read_only,
+        account,
+        region,
+        undecodable: None,
+    })
 }
 
 /// What an event of Trailbox's own is built from.

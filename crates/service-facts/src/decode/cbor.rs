@@ -4,8 +4,8 @@
 //! is its content. Nesting and the number of items are capped, and no length
 //! field is believed before its bytes are there.
 
-use super::tree::{Timestamp, Tree};
 use super::DecodeError;
+use super::tree::{Timestamp, Tree};
 use bytes::Bytes;
 
 /// Deepest nesting read.

@@ -91,7 +91,11 @@ pub fn decode_request(
         return Ok(None);
     };
     let Some(input) = operation.input else { return Ok(None) };
-    let body = if operation.streaming_input { (&b""[..]).into() } else { plain_body(&head.headers, body)? };
+    let body = if operation.streaming_input {
+        (&b""[..]).into()
+    } else {
+        plain_body(&head.headers, body)?
+    };
     match route.protocol {
         Protocol::Query | Protocol::Ec2 => {
             let text = if body.is_empty() { head.query().as_bytes() } else { &body };
@@ -120,7 +124,11 @@ pub fn decode_response(
         return Ok(None);
     };
     let Some(output) = operation.output else { return Ok(None) };
-    let body = if operation.streaming_output { (&b""[..]).into() } else { plain_body(&head.headers, body)? };
+    let body = if operation.streaming_output {
+        (&b""[..]).into()
+    } else {
+        plain_body(&head.headers, body)?
+    };
     match route.protocol {
         Protocol::RestJson | Protocol::RestXml => {
             rest::response(service, output, head, &body).map(Some)

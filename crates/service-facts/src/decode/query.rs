@@ -21,7 +21,8 @@ const ENVELOPE: [&str; 9] = [
 /// Whether a field of that name belongs to no operation's parameters.
 #[must_use]
 pub fn is_envelope(name: &str) -> bool {
-    ENVELOPE.contains(&name) || name.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("X-Amz-"))
+    ENVELOPE.contains(&name)
+        || name.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("X-Amz-"))
 }
 
 /// The parameters of a call: a structure of shape `input`.
@@ -43,6 +44,9 @@ pub fn query_member<'a>(
     let query = Query { service, ec2 };
     service.members(shape).iter().find(|member| query.named(member, name))
 }
+
+/// Members by index, and what the model does not know by name.
+type Members = (Vec<(u32, Tree)>, Vec<(String, Tree)>);
 
 #[derive(Clone, Copy)]
 struct Query<'a> {
@@ -79,7 +83,7 @@ impl<'a> Query<'a> {
         Tree::Structure(shape, known, unknown)
     }
 
-    fn members(self, shape: ShapeId, node: &FormNode) -> (Vec<(u32, Tree)>, Vec<(String, Tree)>) {
+    fn members(self, shape: ShapeId, node: &FormNode) -> Members {
         let members = self.service.members(shape);
         let mut known = Vec::new();
         let mut unknown = Vec::new();
@@ -118,7 +122,9 @@ impl<'a> Query<'a> {
     fn list(self, element: ShapeId, name: &str, flat: bool, node: &FormNode) -> Tree {
         let holder = if flat { node } else { node.child(name).unwrap_or(node) };
         let elements = holder.numbered();
-        Tree::List(elements.into_iter().map(|(_, child)| self.value(element, false, child)).collect())
+        Tree::List(
+            elements.into_iter().map(|(_, child)| self.value(element, false, child)).collect(),
+        )
     }
 
     fn map(self, value: ShapeId, names: (&str, &str), flat: bool, node: &FormNode) -> Tree {

@@ -70,14 +70,18 @@ impl Timestamp {
 
     /// The moment `seconds` after the Unix epoch, to the microsecond.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "float to int saturates; years beyond 200 000 do not matter")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "float to int saturates; years beyond 200 000 do not matter"
+    )]
     pub fn from_seconds(seconds: f64) -> Self {
         Self::Moment(Micros((seconds * 1e6).round() as i64))
     }
 }
 
 fn parse_seconds(text: &str) -> Option<Micros> {
-    let numeric = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'E' | b'e'));
+    let numeric =
+        text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'E' | b'e'));
     let seconds: f64 = if numeric { text.parse().ok()? } else { return None };
     Timestamp::from_seconds(seconds).moment()
 }
@@ -156,10 +160,8 @@ impl Tree {
     ///
     /// When `bytes` is not JSON, or nested deeper than 128.
     pub fn from_json(bytes: &[u8]) -> Result<Self, DecodeError> {
-        serde_json::from_slice(bytes).map_err(|err| DecodeError::Json {
-            line: err.line(),
-            column: err.column(),
-        })
+        serde_json::from_slice(bytes)
+            .map_err(|err| DecodeError::Json { line: err.line(), column: err.column() })
     }
 }
 

@@ -8,20 +8,20 @@ use trailbox_service_facts::{Facts, RouteHints};
 
 /// A call and its answer.
 #[derive(Debug, Clone, Default)]
-pub struct Exchange {
-    pub method: &'static str,
-    pub target: String,
-    pub fields: Vec<(String, String)>,
-    pub body: Captured,
-    pub status: u16,
-    pub answer_fields: Vec<(String, String)>,
-    pub answer: Captured,
-    pub context: CallContext,
-    pub settings: RecordSettings,
+pub(crate) struct Exchange {
+    pub(crate) method: &'static str,
+    pub(crate) target: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Captured,
+    pub(crate) status: u16,
+    pub(crate) answer_fields: Vec<(String, String)>,
+    pub(crate) answer: Captured,
+    pub(crate) context: CallContext,
+    pub(crate) settings: RecordSettings,
 }
 
 /// A call signed for `service`, which succeeded with nothing.
-pub fn signed(service: &str, method: &'static str, target: &str) -> Exchange {
+pub(crate) fn signed(service: &str, method: &'static str, target: &str) -> Exchange {
     let signature = format!(
         "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260101/eu-west-1/{service}/aws4_request, \
          SignedHeaders=host, Signature=5157"
@@ -52,44 +52,39 @@ pub fn signed(service: &str, method: &'static str, target: &str) -> Exchange {
 }
 
 impl Exchange {
-    pub fn field(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn json(self, operation: &str, body: Value) -> Self {
+    pub(crate) fn json(self, operation: &str, body: Value) -> Self {
         self.field("X-Amz-Target", operation)
             .field("Content-Type", "application/x-amz-json-1.1")
             .body(body.to_string())
     }
 
-    pub fn form(self, body: &str) -> Self {
+    pub(crate) fn form(self, body: &str) -> Self {
         self.field("Content-Type", "application/x-www-form-urlencoded").body(body)
     }
 
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Captured::whole(body.into());
         self
     }
 
-    pub fn answer(mut self, status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn answer(mut self, status: u16, body: impl Into<Vec<u8>>) -> Self {
         self.status = status;
         self.answer = Captured::whole(body.into());
         self
     }
 
-    pub fn answer_field(mut self, name: &str, value: &str) -> Self {
-        self.answer_fields.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    pub fn keep_tokens(mut self) -> Self {
+    pub(crate) fn keep_tokens(mut self) -> Self {
         self.settings.session_tokens = SessionTokens::Keep;
         self
     }
 
     /// Hands the call to `use_it`.
-    pub fn call<T>(&self, use_it: impl FnOnce(&Call<'_>) -> T) -> T {
+    pub(crate) fn call<T>(&self, use_it: impl FnOnce(&Call<'_>) -> T) -> T {
         let facts = Facts::embedded();
         let headers = |fields: &[(String, String)]| -> Headers { fields.iter().cloned().collect() };
         let request = RequestHead {
@@ -97,10 +92,8 @@ impl Exchange {
             target: self.target.clone(),
             headers: headers(&self.fields),
         };
-        let response =
-            ResponseHead { status: self.status, headers: headers(&self.answer_fields) };
-        let is_form =
-            request.headers.get("content-type").is_some_and(|kind| kind.contains("form"));
+        let response = ResponseHead { status: self.status, headers: headers(&self.answer_fields) };
+        let is_form = request.headers.get("content-type").is_some_and(|kind| kind.contains("form"));
         let form = is_form.then_some(&self.body.bytes[..]);
         let route = facts.route(&request, form, &RouteHints::default());
         use_it(&Call {
@@ -114,11 +107,11 @@ impl Exchange {
         })
     }
 
-    pub fn build(&self) -> Record {
+    pub(crate) fn build(&self) -> Record {
         self.call(trailbox_record::build)
     }
 
-    pub fn record(&self) -> Value {
-        serde_json::from_slice(&self.build().json).unwrap()
+    pub(crate) fn record(&self) -> Value {
+        serde_json::from_slice(&self.build().json).expect("a record is JSON")
     }
 }

@@ -1,8 +1,6 @@
 //! What must never leave memory: one call per way a secret travels.
 
-mod common;
-
-use common::{Exchange, signed};
+use crate::common::{Exchange, signed};
 use serde_json::json;
 
 /// Stands for every secret; no record may hold it.
@@ -22,12 +20,18 @@ fn secrets_of_query_services_are_not_recorded() {
         ("iam", "Action=CreateLoginProfile&Version=2010-05-08&UserName=u&Password="),
         ("iam", "Action=ChangePassword&Version=2010-05-08&OldPassword=x&NewPassword="),
         ("iam", "Action=CreateUser&Version=2010-05-08&UserName=u&NoSuchPassword="),
-        ("rds", "Action=CreateDBInstance&Version=2014-10-31&DBInstanceIdentifier=d&MasterUserPassword="),
+        (
+            "rds",
+            "Action=CreateDBInstance&Version=2014-10-31&DBInstanceIdentifier=d&MasterUserPassword=",
+        ),
         ("sts", "Action=AssumeRoleWithSAML&Version=2011-06-15&RoleArn=r&SAMLAssertion="),
         ("sts", "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=r&WebIdentityToken="),
         ("ec2", "Action=RunInstances&Version=2016-11-15&UserData="),
         ("ec2", "Action=CreateLaunchTemplate&Version=2016-11-15&LaunchTemplateData.UserData="),
-        ("ec2", "Action=CreateVpnConnection&Version=2016-11-15&Options.TunnelOptions.1.PreSharedKey="),
+        (
+            "ec2",
+            "Action=CreateVpnConnection&Version=2016-11-15&Options.TunnelOptions.1.PreSharedKey=",
+        ),
     ];
     for (service, form) in forms {
         let form = format!("{form}{SECRET}");
@@ -38,24 +42,48 @@ fn secrets_of_query_services_are_not_recorded() {
 #[test]
 fn secrets_of_json_services_are_not_recorded() {
     let calls = [
-        ("secretsmanager", "secretsmanager.CreateSecret", json!({"Name": "n", "SecretString": SECRET})),
-        ("secretsmanager", "secretsmanager.PutSecretValue", json!({"SecretId": "n", "SecretString": SECRET})),
+        (
+            "secretsmanager",
+            "secretsmanager.CreateSecret",
+            json!({"Name": "n", "SecretString": SECRET}),
+        ),
+        (
+            "secretsmanager",
+            "secretsmanager.PutSecretValue",
+            json!({"SecretId": "n", "SecretString": SECRET}),
+        ),
         ("ssm", "AmazonSSM.PutParameter", json!({"Name": "n", "Value": SECRET})),
-        ("ssm", "AmazonSSM.SendCommand", json!({"DocumentName": "d", "Parameters": {"commands": [SECRET]}})),
+        (
+            "ssm",
+            "AmazonSSM.SendCommand",
+            json!({"DocumentName": "d", "Parameters": {"commands": [SECRET]}}),
+        ),
         ("kms", "TrentService.Encrypt", json!({"KeyId": "k", "Plaintext": SECRET})),
-        ("cognito-idp", "AWSCognitoIdentityProviderService.AdminSetUserPassword",
-            json!({"UserPoolId": "p", "Username": "u", "Password": SECRET})),
+        (
+            "cognito-idp",
+            "AWSCognitoIdentityProviderService.AdminSetUserPassword",
+            json!({"UserPoolId": "p", "Username": "u", "Password": SECRET}),
+        ),
         ("sqs", "AmazonSQS.CreateQueue", json!({"QueueName": "q", "UnknownPassword": SECRET})),
-        ("dynamodb", "DynamoDB_20120810.PutItem",
-            json!({"TableName": "t", "Item": {"pk": {"S": "1"}, "card": {"S": SECRET}}})),
-        ("dynamodb", "DynamoDB_20120810.ExecuteStatement",
-            json!({"Statement": format!("SELECT * FROM t WHERE a='{SECRET}'")})),
+        (
+            "dynamodb",
+            "DynamoDB_20120810.PutItem",
+            json!({"TableName": "t", "Item": {"pk": {"S": "1"}, "card": {"S": SECRET}}}),
+        ),
+        (
+            "dynamodb",
+            "DynamoDB_20120810.ExecuteStatement",
+            json!({"Statement": format!("SELECT * FROM t WHERE a='{SECRET}'")}),
+        ),
     ];
     for (service, target, body) in calls {
         assert_silent(target, &signed(service, "POST", "/").json(target, body));
     }
     let zip = json!({"FunctionName": "f", "Environment": {"Variables": {"K": SECRET}}});
-    assert_silent("lambda", &signed("lambda", "POST", "/2015-03-31/functions").body(zip.to_string()));
+    assert_silent(
+        "lambda",
+        &signed("lambda", "POST", "/2015-03-31/functions").body(zip.to_string()),
+    );
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Whole records of whole calls.
 
-mod common;
-
-use common::signed;
+use crate::common::signed;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use trailbox_exchange::Captured;
@@ -68,7 +66,8 @@ fn a_record_has_its_keys_in_the_order_of_aws_and_nothing_else() {
 
 #[test]
 fn a_call_nobody_knows_is_recorded_by_method_path_and_query_without_signatures() {
-    let target = "/admin/thing?uid=x&X-Amz-Signature=5157&secret-key=hunter2&X-Amz-Security-Token=t";
+    let target =
+        "/admin/thing?uid=x&X-Amz-Signature=5157&secret-key=hunter2&X-Amz-Security-Token=t";
     let record = signed("nosuchservice", "PUT", target).record();
     assert_eq!(record["eventName"], "UnrecognizedOperation");
     assert_eq!(record["eventSource"], "nosuchservice.amazonaws.com");
@@ -120,13 +119,16 @@ fn a_body_that_is_not_what_it_claims_is_recorded_and_named() {
         signed("sqs", "POST", "/")
             .field("X-Amz-Target", "AmazonSQS.CreateQueue")
             .body("{\"QueueName\": \"hunter2"),
-        signed("s3", "PUT", "/b?tagging").body(
-            "<!DOCTYPE a [<!ENTITY b \"hunter2\">]><Tagging><TagSet>&b;</TagSet></Tagging>",
-        ),
-        signed("monitoring", "POST", "/service/GraniteServiceVersion20100801/operation/PutMetricAlarm")
-            .field("smithy-protocol", "rpc-v2-cbor")
-            .field("content-type", "application/cbor")
-            .body(vec![0xbf, 0xff, 0xff]),
+        signed("s3", "PUT", "/b?tagging")
+            .body("<!DOCTYPE a [<!ENTITY b \"hunter2\">]><Tagging><TagSet>&b;</TagSet></Tagging>"),
+        signed(
+            "monitoring",
+            "POST",
+            "/service/GraniteServiceVersion20100801/operation/PutMetricAlarm",
+        )
+        .field("smithy-protocol", "rpc-v2-cbor")
+        .field("content-type", "application/cbor")
+        .body(vec![0xbf, 0xff, 0xff]),
     ];
     for exchange in cases {
         let built = exchange.build();
@@ -236,7 +238,7 @@ fn records_of_our_own_name_us_and_carry_their_details() {
 #[test]
 fn content_is_streamed_and_parameters_are_kept() {
     let facts = trailbox_service_facts::Facts::embedded();
-    let plan = |exchange: &common::Exchange, read_only| {
+    let plan = |exchange: &crate::common::Exchange, read_only| {
         exchange.call(|call| trailbox_record::capture_plan(&facts, call.route, read_only))
     };
     let put = plan(&signed("s3", "PUT", "/b/k"), false);
@@ -251,7 +253,7 @@ fn content_is_streamed_and_parameters_are_kept() {
     assert_eq!(invoke.request_cap, 0);
 }
 
-fn a_service() -> impl Strategy<Value = common::Exchange> {
+fn a_service() -> impl Strategy<Value = crate::common::Exchange> {
     let target = "/service/GraniteServiceVersion20100801/operation/PutMetricAlarm";
     prop_oneof![
         Just(signed("iam", "POST", "/").form("")),
