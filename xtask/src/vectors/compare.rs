@@ -78,9 +78,8 @@ fn outcome(field: &str, want: &Value, got: &Value) -> Outcome {
 /// A field of a hand-written case: `a.b.0.c`, or a field whose own name has dots.
 fn by_path(record: &Value, path: &str, want: &Value) -> Outcome {
     let path_or_alias = if path == "accessKeyId" { "userIdentity.accessKeyId" } else { path };
-    let got = path_or_alias.split('.').try_fold(record, |value, part| match value {
-        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-        other => other.get(part),
+    let got = path_or_alias.split('.').try_fold(record, |value, part| {
+        part.parse::<usize>().ok().and_then(|at| value.get(at)).or_else(|| value.get(part))
     });
     let got = got.unwrap_or(&Value::Null);
     Outcome { field: path.to_owned(), miss: difference("", want, got) }

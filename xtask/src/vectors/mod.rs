@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 ///
 /// When `dir` holds no exchange, or a file is not a list of them.
-pub fn run(dir: &Path) -> anyhow::Result<bool> {
+pub(crate) fn run(dir: &Path) -> anyhow::Result<bool> {
     let facts = trailbox_service_facts::Facts::embedded();
     let mut report = Report::default();
     for file in files(dir)? {
