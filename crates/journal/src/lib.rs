@@ -29,6 +29,8 @@ mod sealing;
 mod stats;
 mod writer;
 
+pub use format::decode_foreign;
+
 pub use data_keys::{DataKey, DataKeys, KeyError};
 pub use error::{Admission, AppendError, Corruption, OpenError, ReadError, Refusal};
 pub use frame::{

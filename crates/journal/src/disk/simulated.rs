@@ -124,6 +124,12 @@ impl SimulatedDisk {
         self.state().cut_power();
     }
 
+    /// Whether the power is out.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.state().off
+    }
+
     /// Power is back; what was not synced is there, torn or gone.
     pub fn restore_power(&self) {
         self.state().restore_power();
