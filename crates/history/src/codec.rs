@@ -200,7 +200,9 @@ impl<'a> Take<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Damage, Take, open_block, put_ascending, put_block, put_number, put_signed, put_text};
+    use super::{
+        Damage, Take, open_block, put_ascending, put_block, put_number, put_signed, put_text,
+    };
     use bytes::Bytes;
     use proptest::prelude::*;
 
@@ -208,8 +210,12 @@ mod tests {
         #[test]
         fn what_is_put_is_taken(numbers: Vec<u64>, signed: Vec<i64>, text: String) {
             let mut out = Vec::new();
-            numbers.iter().for_each(|&number| put_number(&mut out, number));
-            signed.iter().for_each(|&number| put_signed(&mut out, number));
+            for &number in &numbers {
+                put_number(&mut out, number);
+            }
+            for &number in &signed {
+                put_signed(&mut out, number);
+            }
             put_text(&mut out, &text);
             let mut take = Take::new(&out, "test");
             for number in numbers {

@@ -14,6 +14,8 @@ pub(crate) struct Files {
     dir: PathBuf,
 }
 
+/// Ends the name of an index file.
+pub(crate) const FINISHED: &str = ".idx";
 /// Ends the name of a file that is not finished.
 const UNFINISHED: &str = ".tmp";
 
@@ -33,7 +35,7 @@ impl Files {
     /// Names of the index files.
     pub(crate) fn list(&self) -> io::Result<Vec<String>> {
         let mut names = self.disk.list(&self.dir)?;
-        names.retain(|name| name.ends_with(".idx"));
+        names.retain(|name| name.ends_with(FINISHED));
         names.sort();
         Ok(names)
     }

@@ -1,14 +1,15 @@
 //! The history itself: follows the journal and answers lookups.
 
+use crate::HistoryStats;
 use crate::cache::Cache;
+use crate::codec::Damage;
 use crate::files::Files;
 use crate::memory::Memory;
 use crate::row::{PartitionKey, Place, Row, category_code};
-use crate::segment::{Scan, Segment};
+use crate::segment::{Bounds, Scan, Segment};
 use crate::source::{Entry, EntryKind, Fetched, Source, SourceError, Stream};
 use crate::stats::Counters;
 use crate::term::TermKey;
-use crate::{HistoryStats, LookupError};
 use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -103,6 +104,20 @@ pub struct History {
     indexed: watch::Sender<u64>,
 }
 
+/// Why something was broken off.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Source(SourceError),
+    /// Rebuild the segment and begin again.
+    Damaged(Arc<Segment>, Damage),
+}
+
+impl From<SourceError> for Stop {
+    fn from(err: SourceError) -> Self {
+        Self::Source(err)
+    }
+}
+
 /// What lookups see; changed in one step.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -165,20 +180,29 @@ impl History {
     ///
     /// When the journal cannot be read; what was read before stays indexed.
     pub fn catch_up(&self) -> Result<usize, SourceError> {
-        let _intake = lock(&self.intake);
         let mut count = 0;
         loop {
-            let position = self.state().position;
-            let entries = self.source.after(position, BATCH)?;
-            let Some(last) = entries.last().map(|entry| entry.sequence) else {
-                return Ok(count);
-            };
-            count += entries.len();
-            self.take_in(entries, last)?;
+            match self.take_batch() {
+                Ok(0) => return Ok(count),
+                Ok(taken) => count += taken,
+                Err(Stop::Source(err)) => return Err(err),
+                Err(Stop::Damaged(segment, damage)) => self.rebuild(&segment, &damage)?,
+            }
         }
     }
 
-    fn take_in(&self, entries: Vec<Entry>, last: u64) -> Result<(), SourceError> {
+    fn take_batch(&self) -> Result<usize, Stop> {
+        let _intake = lock(&self.intake);
+        let position = self.state().position;
+        let entries = self.source.after(position, BATCH)?;
+        let count = entries.len();
+        if let Some(last) = entries.last().map(|entry| entry.sequence) {
+            self.take_in(entries, last)?;
+        }
+        Ok(count)
+    }
+
+    fn take_in(&self, entries: Vec<Entry>, last: u64) -> Result<(), Stop> {
         let mut generation = 0;
         let mut rows = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -189,9 +213,14 @@ impl History {
             }
         }
         let segments = self.state().segments.clone();
-        rows.retain(|((key, row), _)| !self.is_repeated(key, row, &segments));
-        let mut state = self.state_mut();
+        let mut new = Vec::with_capacity(rows.len());
         for ((key, row), payload) in rows {
+            if !self.is_repeated(&key, &row, &segments)? {
+                new.push((key, row, payload));
+            }
+        }
+        let mut state = self.state_mut();
+        for (key, row, payload) in new {
             if state.memory.find_id(&key, &row.event_id).is_some() {
                 self.counters.repeated(&row.event_id);
                 continue;
@@ -243,18 +272,19 @@ impl History {
         key: &PartitionKey,
         row: &Row,
         segments: &[Arc<Segment>],
-    ) -> bool {
-        let asked = segments.iter().any(|segment| {
-            segment.footer.first() < row.place.sequence
-                && self.holds_id(segment, key, row).unwrap_or_else(|err| {
-                    tracing::error!(file = segment.file, %err, "cannot look for a repeated record");
-                    false
-                })
-        });
-        if asked {
-            self.counters.repeated(&row.event_id);
+    ) -> Result<bool, Stop> {
+        let time = row.place.time;
+        let may_hold = |it: &&Arc<Segment>| {
+            it.footer.first() < row.place.sequence
+                && it.times.is_some_and(|(oldest, newest)| (oldest..=newest).contains(&time))
+        };
+        for segment in segments.iter().filter(may_hold) {
+            if self.holds_id(segment, key, row)? {
+                self.counters.repeated(&row.event_id);
+                return Ok(true);
+            }
         }
-        asked
+        Ok(false)
     }
 
     fn holds_id(
@@ -262,23 +292,24 @@ impl History {
         segment: &Arc<Segment>,
         key: &PartitionKey,
         row: &Row,
-    ) -> Result<bool, LookupError> {
+    ) -> Result<bool, Stop> {
         let time = row.place.time;
-        let partitions = segment.footer.partitions.iter();
-        let index = partitions.into_iter().position(|entry| {
-            entry.key == *key && (entry.oldest.time..=entry.newest.time).contains(&time)
-        });
-        let Some(index) = index else { return Ok(false) };
+        let partitions = &segment.footer.partitions;
+        let Ok(index) = partitions.binary_search_by(|entry| entry.key.cmp(key)) else {
+            return Ok(false);
+        };
         let Some((id, secret)) = self.source.secret(&key.account, Some(key.key_id))? else {
             return Ok(false);
         };
         let term = TermKey::derive(id, &secret).event_id(&row.event_id);
-        let damaged = |damage| self.damaged(segment, damage);
-        let partition = segment.partition(index).map_err(damaged)?;
-        let Some(posting) = partition.posting(term).map_err(damaged)? else { return Ok(false) };
-        let bounds = crate::segment::Bounds::second(time, row.place.sequence - 1);
-        let mut scan = Scan::new(partition, vec![posting], bounds).map_err(damaged)?;
-        while let Some(place) = scan.next().map_err(damaged)? {
+        let bounds = Bounds::second(time, row.place.sequence - 1);
+        let places = || {
+            let partition = segment.partition(index)?;
+            let Some(posting) = partition.posting(term)? else { return Ok(Vec::new()) };
+            Scan::new(partition, vec![posting], bounds)?.rest()
+        };
+        let places = places().map_err(|damage| Stop::Damaged(Arc::clone(segment), damage))?;
+        for place in places {
             if self.has_event_id(place.sequence, &row.event_id)? {
                 return Ok(true);
             }

@@ -1,11 +1,15 @@
 //! The journal's files behind the history's port.
 
-use crate::source::{Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream};
+use crate::source::{
+    Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream,
+};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use trailbox_journal::disk::Disk;
-use trailbox_journal::{self as journal, DataKeys, FrameKind, KeyError, Position, ReadError, Reader, StoredFrame};
+use trailbox_journal::{
+    self as journal, DataKeys, FrameKind, KeyError, Position, ReadError, Reader, StoredFrame,
+};
 use trailbox_record::Category;
 
 /// Frames read at once when a sealed segment is read again.
@@ -106,7 +110,9 @@ impl Source for JournalSource {
 
     fn fetch(&self, sequence: u64) -> Result<Fetched, SourceError> {
         match self.random.fetch(sequence) {
-            Ok(frame) => Ok(frame.payload.bytes().cloned().map_or(Fetched::Erased, Fetched::Present)),
+            Ok(frame) => {
+                Ok(frame.payload.bytes().cloned().map_or(Fetched::Erased, Fetched::Present))
+            }
             Err(ReadError::NoSuchFrame { .. } | ReadError::Missing { .. }) => Ok(Fetched::Missing),
             Err(err) => Err(failed(err)),
         }
@@ -194,4 +200,3 @@ fn failed(err: ReadError) -> SourceError {
         | ReadError::OtherNode { .. } => SourceError::Corrupt { reason },
     }
 }
-

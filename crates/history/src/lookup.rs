@@ -2,11 +2,11 @@
 //! segments that may hold an answer, newest first.
 
 use crate::codec::Damage;
-use crate::history::History;
+use crate::history::{History, Stop};
 use crate::query::{Cursor, Hit, LookupError, Page, Query};
 use crate::row::{PartitionKey, Place, category_code, stream_of_code};
 use crate::segment::{Bounds, Posting, Scan, Segment};
-use crate::source::Fetched;
+use crate::source::{Fetched, SourceError};
 use crate::term::{Term, TermKey};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -33,7 +33,7 @@ impl History {
         for _ in 0..REBUILDS_MAX {
             match self.answer(query) {
                 Ok(page) => return Ok(page),
-                Err(Stop::Lookup(err)) => return Err(err),
+                Err(Stop::Source(err)) => return Err(err.into()),
                 Err(Stop::Damaged(segment, damage)) => self.rebuild(&segment, &damage)?,
             }
         }
@@ -58,8 +58,8 @@ impl History {
             }
             reads += 1;
             last = Some(place);
-            match self.hit(place, query, &wanted).map_err(Stop::Lookup)? {
-                Judged::Shown(hit) => page.records.push(hit),
+            match self.hit(place, query, &wanted)? {
+                Judged::Shown(hit) => page.records.push(*hit),
                 Judged::Other => {}
                 Judged::Unreadable => page.unreadable += 1,
             }
@@ -69,12 +69,15 @@ impl History {
 
     /// Reads the record at `place` and decides whether it is an answer: terms
     /// are hashes, so the record itself has the last word.
-    fn hit(&self, place: Place, query: &Query, wanted: &Wanted) -> Result<Judged, LookupError> {
+    fn hit(&self, place: Place, query: &Query, wanted: &Wanted) -> Result<Judged, SourceError> {
         let json = match self.payload(place.sequence)? {
             Fetched::Present(json) => json,
             Fetched::Erased => return Ok(Judged::Other),
             Fetched::Missing => {
-                tracing::error!(sequence = place.sequence, "record is indexed but not in the journal");
+                tracing::error!(
+                    sequence = place.sequence,
+                    "record is indexed but not in the journal"
+                );
                 return Ok(Judged::Unreadable);
             }
         };
@@ -85,9 +88,10 @@ impl History {
                 return Ok(Judged::Unreadable);
             }
         };
-        let matches = query.filters.iter().all(|(attribute, value)| attribute.matches(&view, value));
+        let matches =
+            query.filters.iter().all(|(attribute, value)| attribute.matches(&view, value));
         if matches && wanted.text.as_ref().is_none_or(|text| contains(&json, text)) {
-            Ok(Judged::Shown(Hit { json, view, sequence: place.sequence }))
+            Ok(Judged::Shown(Box::new(Hit { json, view, sequence: place.sequence })))
         } else {
             Ok(Judged::Other)
         }
@@ -107,7 +111,7 @@ impl History {
             candidates.add_places(state.memory.find(key, &terms, &bounds, max));
         }
         for segment in &state.segments {
-            for (index, entry) in segment.footer.partitions.iter().enumerate() {
+            for (index, entry) in segment.footer.of_account(&query.account) {
                 let Some(bounds) = self.bounds(&entry.key, query, pin) else { continue };
                 if bounds.to < entry.newest || entry.oldest < bounds.from {
                     continue;
@@ -173,15 +177,9 @@ fn contains(json: &[u8], text: &[u8]) -> bool {
 }
 
 enum Judged {
-    Shown(Hit),
+    Shown(Box<Hit>),
     Other,
     Unreadable,
-}
-
-/// Why an answer was broken off.
-enum Stop {
-    Lookup(LookupError),
-    Damaged(Arc<Segment>, Damage),
 }
 
 /// The terms of a question under each key that occurs.
@@ -193,13 +191,12 @@ struct TermKeys<'a> {
 
 impl TermKeys<'_> {
     /// `None` when no record of the partition can match or be read.
-    fn terms(&mut self, key: &PartitionKey) -> Result<Option<Vec<Term>>, Stop> {
+    fn terms(&mut self, key: &PartitionKey) -> Result<Option<Vec<Term>>, SourceError> {
         let name = (key.account.clone(), key.key_id);
         if let Some(known) = self.known.get(&name) {
             return Ok(known.clone());
         }
-        let secret = self.history.source.secret(&key.account, Some(key.key_id));
-        let secret = secret.map_err(|err| Stop::Lookup(err.into()))?;
+        let secret = self.history.source.secret(&key.account, Some(key.key_id))?;
         let terms = secret.and_then(|(id, secret)| {
             let key = TermKey::derive(id, &secret);
             let filters = self.query.filters.iter();
@@ -214,7 +211,12 @@ impl TermKeys<'_> {
 enum Feed {
     Places(std::vec::IntoIter<Place>),
     /// Known by its newest row only; opened when its turn comes.
-    Unopened { segment: Arc<Segment>, index: usize, terms: Vec<Term>, bounds: Bounds },
+    Unopened {
+        segment: Arc<Segment>,
+        index: usize,
+        terms: Vec<Term>,
+        bounds: Bounds,
+    },
     Open(Box<Scan>),
     Empty,
 }
@@ -265,15 +267,20 @@ impl Feed {
     fn next(&mut self) -> Result<Option<Place>, Stop> {
         match self {
             Self::Places(places) => Ok(places.next()),
-            Self::Open(scan) => scan.next().map_err(|damage| {
-                Stop::Damaged(Arc::clone(scan.partition().segment()), damage)
-            }),
+            Self::Open(scan) => scan
+                .next()
+                .map_err(|damage| Stop::Damaged(Arc::clone(scan.partition().segment()), damage)),
             Self::Unopened { .. } | Self::Empty => Ok(None),
         }
     }
 }
 
-fn open(segment: &Arc<Segment>, index: usize, terms: &[Term], bounds: Bounds) -> Result<Feed, Stop> {
+fn open(
+    segment: &Arc<Segment>,
+    index: usize,
+    terms: &[Term],
+    bounds: Bounds,
+) -> Result<Feed, Stop> {
     let scan = || {
         let partition = segment.partition(index)?;
         let postings: Option<Vec<Posting>> =

@@ -77,9 +77,13 @@ impl Memory {
         let range = bounds.from..=bounds.to;
         let matching = |place: &Place| bounds.hold(*place);
         match sets.split_first() {
-            None => {
-                partition.rows.range(range).map(|(place, _)| *place).filter(matching).take(max).collect()
-            }
+            None => partition
+                .rows
+                .range(range)
+                .map(|(place, _)| *place)
+                .filter(matching)
+                .take(max)
+                .collect(),
             Some((least, others)) => least
                 .range(range)
                 .copied()
@@ -189,7 +193,11 @@ mod tests {
             let place = Place { time: i64::try_from(sequence / 2).unwrap(), sequence };
             let terms = [sequence % 2, 10].into();
             let event_id = u128::from(sequence).to_be_bytes();
-            memory.insert(&key(), Row { place, event_id, terms }, Bytes::from_static(b"0123456789"));
+            memory.insert(
+                &key(),
+                Row { place, event_id, terms },
+                Bytes::from_static(b"0123456789"),
+            );
         }
         memory
     }

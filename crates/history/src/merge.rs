@@ -74,9 +74,9 @@ fn fitting(run: &[&Arc<Segment>], records_max: u64, span_max: i64) -> Vec<Arc<Se
 }
 
 fn span(run: &[&Arc<Segment>]) -> i64 {
-    let entries = || run.iter().flat_map(|segment| &segment.footer.partitions);
-    let newest = entries().map(|entry| entry.newest.time).max();
-    let oldest = entries().map(|entry| entry.oldest.time).min();
+    let times = || run.iter().filter_map(|segment| segment.times);
+    let oldest = times().map(|(oldest, _)| oldest).min();
+    let newest = times().map(|(_, newest)| newest).max();
     newest.zip(oldest).map_or(0, |(newest, oldest)| newest - oldest)
 }
 

@@ -82,7 +82,9 @@ pub(crate) const fn flag_text(flag: bool) -> &'static str {
 
 /// A text that names no [`Attribute`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not an attribute; use one of EventId, EventName, ReadOnly, Username, ResourceType, ResourceName, EventSource, AccessKeyId")]
+#[error(
+    "{text:?} is not an attribute; use one of EventId, EventName, ReadOnly, Username, ResourceType, ResourceName, EventSource, AccessKeyId"
+)]
 pub struct ParseAttributeError {
     /// The text as given, cut to 64 characters.
     pub text: String,

@@ -1,7 +1,7 @@
 //! One indexed record, and the order of the history.
 
-use crate::term::Term;
 use crate::source::Stream;
+use crate::term::Term;
 use std::cmp::Ordering;
 use trailbox_record::Category;
 

@@ -134,11 +134,8 @@ pub trait Source: std::fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// When the segment cannot be read to its end.
-    fn read(
-        &self,
-        segment: &SealedSegment,
-        each: &mut dyn FnMut(Entry),
-    ) -> Result<(), SourceError>;
+    fn read(&self, segment: &SealedSegment, each: &mut dyn FnMut(Entry))
+    -> Result<(), SourceError>;
 
     /// The record at `sequence`.
     ///

@@ -128,7 +128,9 @@ mod tests {
         let id = "c0ffee00-0000-4000-8000-00000000abCD";
         let parsed = parse_event_id(id).unwrap();
         assert_eq!((parsed[0], parsed[14], parsed[15]), (0xc0, 0xab, 0xcd));
-        for bad in ["", "c0ffee00-0000-4000-8000-00000000abc", "c0ffee000000-4000-8000-00000000abcd-"] {
+        for bad in
+            ["", "c0ffee00-0000-4000-8000-00000000abc", "c0ffee000000-4000-8000-00000000abcd-"]
+        {
             assert_eq!(parse_event_id(bad), None, "{bad:?}");
         }
     }

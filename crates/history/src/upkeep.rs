@@ -2,12 +2,12 @@
 //! damaged, merged while they are small, dropped after their retention.
 
 use crate::codec::Damage;
-use crate::history::{History, lock};
+use crate::files::FINISHED;
+use crate::history::{History, Stop, lock};
 use crate::merge::{merge, next_merge};
-use crate::query::LookupError;
 use crate::row::{PartitionKey, Row, stream_of_code};
 use crate::segment::{Segment, SegmentWriter, group_terms};
-use crate::source::{EntryKind, SealedSegment, SourceError, Stream};
+use crate::source::{Entry, EntryKind, SealedSegment, SourceError, Stream};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -70,8 +70,7 @@ impl History {
         });
         found.sort_by_key(|segment| segment.footer.first());
         let mut state = self.state_mut();
-        state.generation =
-            found.iter().map(|segment| segment.footer.generation).max().unwrap_or(0);
+        state.generation = found.iter().map(|segment| segment.footer.generation).max().unwrap_or(0);
         state.segments = found;
     }
 
@@ -127,35 +126,44 @@ impl History {
     }
 
     /// Reads the rows of `covered` from the journal, repetitions left out.
+    ///
+    /// Whether a row repeats another is asked of earlier segments only, so a
+    /// damaged one among those is rebuilt first and this comes to an end.
     fn read_rows(
         &self,
         covered: &[SealedSegment],
         old: Option<&Arc<Segment>>,
     ) -> Result<(Rows, u64), SourceError> {
+        loop {
+            match self.try_read_rows(covered, old) {
+                Ok(rows) => return Ok(rows),
+                Err(Stop::Source(err)) => return Err(err),
+                Err(Stop::Damaged(other, damage)) => self.replace(&other, &damage)?,
+            }
+        }
+    }
+
+    fn try_read_rows(
+        &self,
+        covered: &[SealedSegment],
+        old: Option<&Arc<Segment>>,
+    ) -> Result<(Rows, u64), Stop> {
         let mut others = self.state().segments.clone();
         others.retain(|held| old.is_none_or(|old| !Arc::ptr_eq(held, old)));
-        let mut rows = Rows::new();
-        let mut ids = HashSet::new();
+        let mut reading = Reading { history: self, others, ids: HashSet::new(), rows: Rows::new() };
         let mut generation = 0;
         for segment in covered {
             let mut failure = None;
             self.source.read(segment, &mut |entry| match entry.kind {
-                EntryKind::Record if failure.is_none() => match self.row(&entry) {
-                    Ok(Some((key, row))) if stream_of_code(key.category) == segment.stream => {
-                        let new = ids.insert((key.clone(), row.event_id));
-                        if new && !self.is_repeated(&key, &row, &others) {
-                            rows.entry(key).or_default().push(row);
-                        }
-                    }
-                    Ok(_) => {}
-                    Err(err) => failure = Some(err),
-                },
+                EntryKind::Record if failure.is_none() => {
+                    failure = reading.take(&entry, segment.stream).err();
+                }
                 EntryKind::Generation => generation = generation.max(entry.sequence),
                 EntryKind::Record | EntryKind::Other => {}
             })?;
             failure.map_or(Ok(()), Err)?;
         }
-        Ok((rows, generation))
+        Ok((reading.rows, generation))
     }
 
     fn publish(&self, name: &str, bytes: &[u8]) -> Result<Arc<Segment>, SourceError> {
@@ -163,17 +171,26 @@ impl History {
             .publish(name, bytes)
             .map_err(|err| SourceError::Unavailable { reason: format!("index {name}: {err}") })?;
         let segment = Segment::open(&self.files, &self.cache, name).map_err(corrupt)?;
-        tracing::info!(file = name, records = segment.footer.rows(), bytes = bytes.len(), "index segment made");
+        tracing::info!(
+            file = name,
+            records = segment.footer.rows(),
+            bytes = bytes.len(),
+            "index segment made"
+        );
         Ok(Arc::new(segment))
     }
 
     /// Makes a damaged segment again from the journal, unless somebody did already.
-    pub(crate) fn rebuild(&self, broken: &Arc<Segment>, damage: &Damage) -> Result<(), LookupError> {
+    pub(crate) fn rebuild(
+        &self,
+        broken: &Arc<Segment>,
+        damage: &Damage,
+    ) -> Result<(), SourceError> {
         let _builder = lock(&self.builder);
         if !self.state().segments.iter().any(|held| Arc::ptr_eq(held, broken)) {
             return Ok(());
         }
-        Ok(self.replace(broken, damage)?)
+        self.replace(broken, damage)
     }
 
     /// [`rebuild`](Self::rebuild) for who holds the builder's lock.
@@ -196,12 +213,6 @@ impl History {
         }
         self.counters.rebuilt.fetch_add(1, Ordering::Relaxed);
         Ok(())
-    }
-
-    /// The error of a lookup that met `damage` where it cannot start again.
-    pub(crate) fn damaged(&self, segment: &Segment, damage: Damage) -> LookupError {
-        self.report_damage(&segment.file, &damage);
-        LookupError::Damaged { file: segment.file.clone(), reason: damage.to_string() }
     }
 
     fn report_damage(&self, file: &str, damage: &Damage) {
@@ -263,7 +274,7 @@ impl History {
         let expired = |segment: &Arc<Segment>| {
             let horizon = self.horizon(segment.footer.stream);
             let arrivals = segment.footer.covered.iter().map(|held| held.newest.seconds());
-            let newest = arrivals.chain(segment.footer.newest_time()).max();
+            let newest = arrivals.chain(segment.times.map(|(_, newest)| newest)).max();
             newest.is_none_or(|newest| newest < horizon)
         };
         let old: Vec<_> = self.state().segments.iter().filter(|it| expired(it)).cloned().collect();
@@ -282,6 +293,29 @@ impl History {
     }
 }
 
+/// Rows read again from the journal.
+struct Reading<'a> {
+    history: &'a History,
+    /// Segments that may hold an earlier copy.
+    others: Vec<Arc<Segment>>,
+    ids: HashSet<(PartitionKey, [u8; 16])>,
+    rows: Rows,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, entry: &Entry, stream: Stream) -> Result<(), Stop> {
+        let Some((key, row)) = self.history.row(entry)? else { return Ok(()) };
+        let own = stream_of_code(key.category) == stream;
+        if own
+            && self.ids.insert((key.clone(), row.event_id))
+            && !self.history.is_repeated(&key, &row, &self.others)?
+        {
+            self.rows.entry(key).or_default().push(row);
+        }
+        Ok(())
+    }
+}
+
 /// The stream of `covered`, its first and its last sequence.
 fn extent(covered: &[SealedSegment]) -> Option<(Stream, u64, u64)> {
     let first = covered.iter().min_by_key(|segment| segment.first)?;
@@ -294,7 +328,7 @@ const fn cover_key(segment: &SealedSegment) -> (Stream, u64) {
 }
 
 fn file_name(stream: Stream, first: u64, last: u64) -> String {
-    format!("{}-{first:020}-{last:020}.idx", stream.name())
+    format!("{}-{first:020}-{last:020}{FINISHED}", stream.name())
 }
 
 fn corrupt(damage: Damage) -> SourceError {

@@ -53,6 +53,7 @@ pub(crate) struct Footer {
     pub(crate) covered: Vec<SealedSegment>,
     /// Newest generation entry in the covered segments; 0 for none.
     pub(crate) generation: u64,
+    /// Ascending by key.
     pub(crate) partitions: Vec<PartitionEntry>,
 }
 
@@ -75,9 +76,21 @@ impl Footer {
         self.covered.first().map_or(0, |segment| segment.first)
     }
 
-    /// Newest `eventTime` of any row.
-    pub(crate) fn newest_time(&self) -> Option<i64> {
-        self.partitions.iter().map(|partition| partition.newest.time).max()
+    /// Oldest and newest `eventTime` of all rows.
+    pub(crate) fn times(&self) -> Option<(i64, i64)> {
+        let oldest = self.partitions.iter().map(|partition| partition.oldest.time).min()?;
+        let newest = self.partitions.iter().map(|partition| partition.newest.time).max()?;
+        Some((oldest, newest))
+    }
+
+    /// Partitions of `account`, with their numbers. Partitions are sorted by key.
+    pub(crate) fn of_account<'a>(
+        &'a self,
+        account: &'a str,
+    ) -> impl Iterator<Item = (usize, &'a PartitionEntry)> {
+        let first = self.partitions.partition_point(|entry| *entry.key.account < *account);
+        let rest = self.partitions.iter().enumerate().skip(first);
+        rest.take_while(move |(_, entry)| entry.key.account == account)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -121,7 +134,10 @@ impl Footer {
             .collect::<Result<_, Damage>>()?;
         let partitions = (0..take.count()?)
             .map(|_| PartitionEntry::decode(&mut take))
-            .collect::<Result<_, Damage>>()?;
+            .collect::<Result<Vec<_>, Damage>>()?;
+        if !partitions.is_sorted_by(|a, b| a.key < b.key) {
+            return Err(take.damage());
+        }
         Ok(Self { stream, covered, generation, partitions })
     }
 }

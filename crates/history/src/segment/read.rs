@@ -20,6 +20,8 @@ pub(crate) struct Segment {
     /// File name within the history directory.
     pub(crate) file: String,
     pub(crate) footer: Footer,
+    /// Oldest and newest `eventTime` of its rows.
+    pub(crate) times: Option<(i64, i64)>,
     /// Bytes of the file.
     pub(crate) length: u64,
     number: u64,
@@ -41,7 +43,8 @@ impl Segment {
         let raw = bytes.read(block.offset, block.length as usize)?;
         let footer = Footer::decode(&open_block(block.offset, raw)?)?;
         let (number, cache) = (cache.next_number(), Arc::clone(cache));
-        Ok(Self { file: file.to_owned(), footer, length, number, bytes, cache })
+        let (file, times) = (file.to_owned(), footer.times());
+        Ok(Self { file, footer, times, length, number, bytes, cache })
     }
 
     /// A checked and unpacked block.
@@ -117,9 +120,9 @@ fn footer_ref(tail: &[u8], tail_at: u64) -> Result<BlockRef, Damage> {
     if crc32c::crc32c(&fields[..12]) != crc {
         return Err(Damage::Checksum { offset: tail_at });
     }
-    let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = fields;
-    let offset = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    let length = u32::from_le_bytes([i, j, k, l]);
+    let (offset, rest) = fields.split_at(8);
+    let offset = offset.try_into().map(u64::from_le_bytes).map_err(|_| damage.clone())?;
+    let length = rest[..4].try_into().map(u32::from_le_bytes).map_err(|_| damage.clone())?;
     if offset.checked_add(u64::from(length)) != Some(tail_at) {
         return Err(damage);
     }

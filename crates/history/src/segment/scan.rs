@@ -133,6 +133,15 @@ impl Scan {
         Ok(None)
     }
 
+    /// All matching rows that are left.
+    pub(crate) fn rest(mut self) -> Result<Vec<Place>, Damage> {
+        let mut places = Vec::new();
+        while let Some(place) = self.next()? {
+            places.push(place);
+        }
+        Ok(places)
+    }
+
     /// The first ordinal from `next` on that every posting has.
     fn candidate(&mut self) -> Result<Option<u32>, Damage> {
         let mut ordinal = self.next;

@@ -26,8 +26,7 @@ impl SegmentWriter {
         out.extend_from_slice(&0_u32.to_le_bytes());
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
-        let footer =
-            Footer { stream, covered: Vec::new(), generation: 0, partitions: Vec::new() };
+        let footer = Footer { stream, covered: Vec::new(), generation: 0, partitions: Vec::new() };
         Self { out, footer }
     }
 
@@ -72,7 +71,10 @@ impl SegmentWriter {
                 let mut bytes = Vec::with_capacity(page.len() * 3);
                 for place in &page[1..] {
                     put_number(&mut bytes, before.time.abs_diff(place.time));
-                    put_signed(&mut bytes, before.sequence.wrapping_sub(place.sequence).cast_signed());
+                    put_signed(
+                        &mut bytes,
+                        before.sequence.wrapping_sub(place.sequence).cast_signed(),
+                    );
                     before = *place;
                 }
                 (page[0], put_block(&mut self.out, &bytes))

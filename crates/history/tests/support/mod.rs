@@ -160,9 +160,8 @@ impl Source for MemorySource {
         segment: &SealedSegment,
         each: &mut dyn FnMut(Entry),
     ) -> Result<(), SourceError> {
-        let journal = self.0.lock().unwrap();
-        let within = |entry: &&Entry| (segment.first..=segment.last).contains(&entry.sequence);
-        journal.entries.iter().filter(within).cloned().for_each(each);
+        let within = |entry: &Entry| (segment.first..=segment.last).contains(&entry.sequence);
+        self.entries().into_iter().filter(within).for_each(each);
         Ok(())
     }
 
