@@ -265,7 +265,7 @@ mod tests {
             HTTP/1.1 502 Bad Gateway
             x-amz-request-id: ID
             Content-Type: application/xml
-            Content-Length: 203
+            Content-Length: 180
             Date: Sun, 06 Nov 1994 08:49:37 GMT
 
             <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message><Resource>/b/&lt;k&gt;</Resource><RequestId>ID</RequestId></Error>"#]],
@@ -277,24 +277,24 @@ mod tests {
         check(
             Shape::Query,
             expect![[r#"
-            HTTP/1.1 502 Bad Gateway
-            x-amzn-RequestId: ID
-            Content-Type: text/xml
-            Content-Length: 226
-            Date: Sun, 06 Nov 1994 08:49:37 GMT
+                HTTP/1.1 502 Bad Gateway
+                x-amzn-RequestId: ID
+                Content-Type: text/xml
+                Content-Length: 199
+                Date: Sun, 06 Nov 1994 08:49:37 GMT
 
-            <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ErrorResponse><Error><Type>Receiver</Type><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message></Error><RequestId>ID</RequestId></ErrorResponse>"#]],
+                <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ErrorResponse><Error><Type>Receiver</Type><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message></Error><RequestId>ID</RequestId></ErrorResponse>"#]],
         );
         check(
             Shape::Ec2,
             expect![[r#"
-            HTTP/1.1 502 Bad Gateway
-            x-amzn-RequestId: ID
-            Content-Type: text/xml
-            Content-Length: 207
-            Date: Sun, 06 Nov 1994 08:49:37 GMT
+                HTTP/1.1 502 Bad Gateway
+                x-amzn-RequestId: ID
+                Content-Type: text/xml
+                Content-Length: 185
+                Date: Sun, 06 Nov 1994 08:49:37 GMT
 
-            <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message></Error></Errors><RequestID>ID</RequestID></Response>"#]],
+                <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>Trailbox.UpstreamUnavailable</Code><Message>a &lt; b</Message></Error></Errors><RequestID>ID</RequestID></Response>"#]],
         );
     }
 

@@ -49,7 +49,10 @@ impl std::fmt::Debug for PemPair {
 }
 
 /// Makes a self-signed certificate for `localhost`, `*.localhost`, `127.0.0.1`,
-/// `::1` and `names`: virtual-host buckets work on it.
+/// `::1` and `names`.
+///
+/// Many clients do not accept a wildcard right below a top-level name: for
+/// buckets as host names give `*.s3.example` among `names`.
 ///
 /// # Errors
 ///

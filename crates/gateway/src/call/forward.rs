@@ -109,7 +109,10 @@ impl Call<'_> {
             response_timeout: limits.response_timeout,
             stall_timeout: limits.stall_timeout,
             caps: (self.plan.response_cap, self.plan.response_on_error_cap),
-            event_stream: self.route.op().is_some_and(|operation| operation.event_stream),
+            // A plain object is no stream of events, whatever else the model says.
+            event_stream: self.route.op().is_some_and(|operation| {
+                operation.event_stream && !operation.streaming_input && !operation.streaming_output
+            }),
         }
     }
 

@@ -216,7 +216,7 @@ mod tests {
 
     fn route(scope: Option<&str>) -> Route {
         let mut route =
-            Facts::default().route(&RequestHead::default(), None, &RouteHints::default());
+            Facts::embedded().route(&RequestHead::default(), None, &RouteHints::default());
         (route.service, route.operation, route.protocol) = (None, None, Protocol::RestXml);
         route.scope_service = scope.map(str::to_owned);
         route

@@ -1,0 +1,14 @@
+//! The gateway between scripted upstreams and hand-written clients, in process.
+
+// Helpers of tests are tests: what they expect must hold.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod admin;
+mod failures;
+mod holding;
+mod hostile;
+mod identity;
+mod recording;
+mod streaming;
+mod support;
+mod transparency;
