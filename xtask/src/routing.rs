@@ -70,7 +70,7 @@ pub(crate) fn run(lines: &Path) -> anyhow::Result<()> {
          {same} the very service of botocore",
         percent(right, all)
     );
-    ensure!(right * 1000 >= all * WANTED, "fewer than {} ‰", WANTED);
+    ensure!(right * 1000 >= all * WANTED, "fewer than {WANTED} ‰");
     Ok(())
 }
 

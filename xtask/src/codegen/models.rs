@@ -152,8 +152,8 @@ pub(super) fn newest(data: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     for name in directories(data)? {
         let mut versions = directories(&data.join(&name))?;
         versions.sort();
-        let files = versions.iter().rev().map(|version| data.join(&name).join(version));
-        if let Some(file) = files.filter_map(|place| model_file(&place)).next() {
+        let mut places = versions.iter().rev().map(|version| data.join(&name).join(version));
+        if let Some(file) = places.find_map(|place| model_file(&place)) {
             found.push((name, file));
         }
     }

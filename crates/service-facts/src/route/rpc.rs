@@ -1,5 +1,9 @@
 //! Calls that name their operation: `X-Amz-Target`, the path of Smithy RPC,
 //! `Action`.
+//!
+//! What a client says is believed only where the service it signs for could
+//! act on it. Otherwise a header or a parameter that a bucket ignores would
+//! disguise what the call does.
 
 use super::scope::{Pairs, find};
 use super::{Asked, Found, host};
@@ -11,47 +15,54 @@ use trailbox_exchange::decode_component;
 pub(super) fn by_target(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found> {
     let target = asked.head.headers.get("x-amz-target")?.trim();
     let (prefix, name) = target.rsplit_once('.')?;
-    let named = asked.facts.targeted_as(prefix);
-    let mut order: Vec<usize> =
-        named.iter().copied().filter(|index| candidates.contains(index)).collect();
-    order.extend(named);
-    // An SDK that is older than the model may send the prefix of its time.
-    order.extend(candidates.iter().filter(|&&index| speaks(asked.facts, index, Protocol::Json)));
+    if asked.method != "POST" {
+        return None;
+    }
+    let facts = asked.facts;
+    let named = facts.targeted_as(prefix);
+    let order: Vec<usize> = if candidates.is_empty() {
+        named.iter().copied().filter(|_| asked.head.path() == "/").collect()
+    } else {
+        // An SDK that is older than the model may send the prefix of its time.
+        let json = candidates.iter().filter(|&&index| speaks(facts, index, Protocol::Json));
+        candidates.iter().filter(|index| named.contains(index)).chain(json).copied().collect()
+    };
     let content = asked.head.headers.get("content-type").unwrap_or_default();
     let protocol = if content.contains("cbor") { Protocol::Cbor } else { Protocol::Json };
-    let service = *order.first()?;
-    let known = with_operation(asked.facts, &order, name);
-    let (service, operation) = known.map_or((service, None), |(at, op)| (at, Some(op)));
-    Some(Found { service: Some(service), operation, protocol: Some(protocol), ..Found::default() })
+    found(facts, &order, name, protocol)
 }
 
 /// `/service/Name/operation/Name`, Smithy RPC v2; anything may stand before.
 pub(super) fn by_path(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found> {
     let marked = asked.head.headers.get("smithy-protocol");
-    if asked.head.method != "POST" {
-        return None;
-    }
     let mut parts = asked.head.path().rsplitn(5, '/');
     let name = decode_component(parts.next()?);
     let words = (parts.next()?, parts.next()?, parts.next()?);
     let ("operation", shape, "service") = words else { return None };
-    let facts = asked.facts;
-    let cbor = |index: &usize| speaks(facts, *index, Protocol::Cbor);
-    let mut order: Vec<usize> = candidates.iter().copied().filter(cbor).collect();
-    if order.is_empty() && marked.is_none() {
+    if asked.method != "POST" {
         return None;
     }
-    order.extend(facts.targeted_as(&decode_component(shape)));
-    if candidates.is_empty() && marked.is_some() {
-        order.extend((0..facts.heads().count()).filter(cbor));
-    }
+    let facts = asked.facts;
+    let cbor = |index: &usize| speaks(facts, *index, Protocol::Cbor);
+    let order: Vec<usize> = if candidates.is_empty() {
+        let named = facts.targeted_as(&decode_component(shape)).iter().copied();
+        let order = named.chain((0..facts.heads().count()).filter(cbor));
+        order.filter(|_| marked.is_some()).collect()
+    } else {
+        candidates.iter().copied().filter(cbor).collect()
+    };
     let content = asked.head.headers.get("content-type").unwrap_or_default();
     let json = marked.is_some_and(|name| name.contains("json")) || content.contains("json");
     let protocol = if json { Protocol::Json } else { Protocol::Cbor };
-    let (service, operation) = with_operation(facts, &order, &name)
-        .map(|(at, op)| (Some(at), Some(op)))
-        .or_else(|| Some((Some(*order.first()?), None)))?;
-    Some(Found { service, operation, protocol: Some(protocol), ..Found::default() })
+    found(facts, &order, &name, protocol)
+}
+
+/// The operation among the services, else the first service without one.
+fn found(facts: &Facts, order: &[usize], name: &str, protocol: Protocol) -> Option<Found> {
+    let first = *order.first()?;
+    let known = with_operation(facts, order, name);
+    let (service, operation) = known.map_or((first, None), |(at, op)| (at, Some(op)));
+    Some(Found { service: Some(service), operation, protocol: Some(protocol), ..Found::default() })
 }
 
 /// `Action` with `Version`, in the form or in the query string.
@@ -63,14 +74,9 @@ pub(super) fn by_action(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found
     let name = said("Action").filter(|name| !name.is_empty())?;
     let version = said("Version");
     let facts = asked.facts;
-    let rpc = |index: &usize| {
-        facts.head(*index).is_some_and(|head| {
-            let rest = [Protocol::RestJson, Protocol::RestXml];
-            !head.protocols.iter().any(|protocol| rest.contains(protocol))
-        })
-    };
-    let mut order: Vec<usize> = candidates.iter().copied().filter(rpc).collect();
-    if order.is_empty() && (candidates.is_empty() || !asked.form.is_empty()) {
+    let mut order: Vec<usize> =
+        candidates.iter().copied().filter(|&index| is_rpc(facts, index)).collect();
+    if order.is_empty() && may_guess(asked, candidates) {
         order = by_version(asked, version);
     }
     let of_version = |index: &usize| {
@@ -93,6 +99,23 @@ pub(super) fn by_action(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found
         labels: queue_labels(asked),
         ..Found::default()
     })
+}
+
+/// Whether the version may choose the service although the signature did not.
+///
+/// No bucket takes a POST without a query, so a form is what it looks like.
+/// An action in the query is believed only where no bucket can be meant.
+fn may_guess(asked: &Asked<'_>, candidates: &[usize]) -> bool {
+    let in_form = names_action(asked.form) && asked.method == "POST";
+    if in_form && asked.head.query().is_empty() {
+        return asked.scope.service.is_none() || candidates.is_empty();
+    }
+    candidates.is_empty() && asked.head.path() == "/"
+}
+
+/// Whether every protocol of a service names its operations.
+fn is_rpc(facts: &Facts, index: usize) -> bool {
+    !speaks(facts, index, Protocol::RestJson) && !speaks(facts, index, Protocol::RestXml)
 }
 
 /// Form services of an API version, those of the host first.

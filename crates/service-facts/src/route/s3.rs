@@ -56,12 +56,17 @@ fn has_control_path(asked: &Asked<'_>) -> bool {
     asked.head.path().starts_with("/v20180820/")
 }
 
-/// Whether an unsigned call can be one to a bucket or an object.
+/// Whether an unsigned call can be one to a bucket or an object: any of the
+/// four methods; POST only below a bucket, and not as a form with an action.
 pub(super) fn looks_anonymous(asked: &Asked<'_>) -> bool {
-    let method = asked.head.method.as_str();
-    let verb = matches!(method, "GET" | "HEAD" | "PUT" | "DELETE")
-        || (method == "POST" && (asked.head.path().len() > 1 || posts_form(asked)));
-    verb && !rpc::names_action(asked.form) && !asked.head.headers.contains("x-amz-target")
+    match asked.method {
+        "GET" | "HEAD" | "PUT" | "DELETE" => true,
+        "POST" => {
+            let action = rpc::names_action(asked.form) && asked.head.query().is_empty();
+            (asked.head.path().len() > 1 && !action) || posts_form(asked)
+        }
+        _ => false,
+    }
 }
 
 /// Browser uploads post a form to the bucket; no model has them.

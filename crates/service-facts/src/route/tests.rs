@@ -291,6 +291,40 @@ fn global_services_name_their_region() {
 }
 
 #[test]
+fn no_header_or_parameter_disguises_a_call_to_a_bucket() {
+    let target = [("X-Amz-Target", "DynamoDB_20120810.GetItem")];
+    let rpc = [("Smithy-Protocol", "rpc-v2-cbor")];
+    let action = "Action=GetCallerIdentity&Version=2011-06-15";
+    let local = [("Host", "localhost")];
+    let cases = [
+        (call("DELETE /b/k", "s3", &target, None), "DeleteObject"),
+        (call("POST /b?delete", "s3", &target, None), "DeleteObjects"),
+        (call("POST /b?delete", "", &target, None), "DeleteObjects"),
+        (call("PUT /b/k", "s3", &[], Some(action)), "PutObject"),
+        (call("POST /b?delete", "s3", &[], Some(action)), "DeleteObjects"),
+        (call(&format!("POST /b?delete&{action}"), "", &local, None), "DeleteObjects"),
+        (
+            call("POST /service/a/operation/ListMetrics?uploads", "s3", &rpc, None),
+            "CreateMultipartUpload",
+        ),
+    ];
+    for (route, name) in cases {
+        assert_eq!(names(&route), ["s3", "s3.amazonaws.com", name]);
+    }
+    let facts = Facts::embedded();
+    let hints = RouteHints { flavour: Some("rgw"), ..RouteHints::default() };
+    let request = head("PUT /admin/user?uid=x", &target);
+    assert_eq!(facts.route(&request, None, &hints).event_name, "RgwAdminCreateUser");
+}
+
+#[test]
+fn an_unsigned_form_is_understood_on_the_host_of_a_bucket_server() {
+    let form = Some("Action=AssumeRoleWithWebIdentity&Version=2011-06-15");
+    let route = call("POST /", "", &[("Host", "s3.corp.example")], form);
+    assert_eq!(names(&route), ["sts", "sts.amazonaws.com", "AssumeRoleWithWebIdentity"]);
+}
+
+#[test]
 fn flags_follow_tables_verb_and_hint() {
     let facts = Facts::embedded();
     let json =

@@ -91,9 +91,9 @@ fn shapes(members: Vec<Member>, payload: Option<String>, sensitive: bool) -> Vec
         ShapeKind::Document,
         ShapeKind::Map { key: 2, value: 1, key_name: None, value_name: None, flattened: false },
     ];
-    let name = |kind: &ShapeKind| match kind {
-        ShapeKind::Structure { .. } => "Thing".to_owned(),
-        _ => String::new(),
+    let name = |kind: &ShapeKind| {
+        let named = matches!(kind, ShapeKind::Structure { .. });
+        if named { "Thing".to_owned() } else { String::new() }
     };
     kinds.into_iter().map(|kind| Shape { name: name(&kind), sensitive, kind }).collect()
 }
