@@ -130,7 +130,7 @@ impl Call<'_> {
             return After::Close;
         };
         let failure = match &trouble {
-            Some(Trouble::Sending(error)) => self.sending_failure(error),
+            Some(Trouble::Sending(error)) => sending_failure(error),
             Some(Trouble::Upstream(_) | Trouble::Broken(_)) | None => None,
         };
         // Resolve the intent after itself, whatever became of the sending.
@@ -204,16 +204,6 @@ impl Call<'_> {
         }
     }
 
-    fn sending_failure(&self, error: &SendError) -> Option<Failure> {
-        match error {
-            SendError::Refused(refusal) => {
-                Some(Failure { code: refusal.code.clone(), message: refusal.message.clone() })
-            }
-            // The upstream's early answer says what became of the call.
-            SendError::Client(_) | SendError::Upstream(_) | SendError::Intent(_) => None,
-        }
-    }
-
     fn report(
         &self,
         upstream: &Arc<Upstream>,
@@ -224,6 +214,17 @@ impl Call<'_> {
         let event_id = self.event_text();
         let upstream = &upstream.name;
         observe::UpstreamFailed { upstream, event_id: &event_id, forwarded, reused, error }.emit();
+    }
+}
+
+/// What a request that broke off adds to the answer that came all the same.
+fn sending_failure(error: &SendError) -> Option<Failure> {
+    match error {
+        SendError::Refused(refusal) => {
+            Some(Failure { code: refusal.code.clone(), message: refusal.message.clone() })
+        }
+        // The upstream's early answer says what became of the call.
+        SendError::Client(_) | SendError::Upstream(_) | SendError::Intent(_) => None,
     }
 }
 

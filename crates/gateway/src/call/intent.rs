@@ -32,9 +32,8 @@ impl Intent {
             return Ok(());
         };
         // The task neither panics nor is it aborted while the runtime lives.
-        let outcome = task
-            .await
-            .unwrap_or_else(|_| Err(AppendError::Refused(trailbox_journal::Refusal::Closed)));
+        let closed = Err(AppendError::Refused(trailbox_journal::Refusal::Closed));
+        let outcome = task.await.unwrap_or(closed);
         *self = if outcome.is_ok() { Self::Durable } else { Self::Failed };
         outcome.map(drop)
     }

@@ -114,7 +114,7 @@ pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: Request
     };
     let ready = match intake {
         Ok(()) => call.prepare(client, &mut body).await,
-        Err(stop) => Err(stop),
+        Err(stop) => Err(call.admit().err().unwrap_or(stop)),
     };
     match ready {
         Ok(()) => call.forward(client, body).await,

@@ -103,18 +103,16 @@ impl Call<'_> {
         client: &mut Client,
         body: &mut Passage,
     ) -> Result<(), Stop> {
-        self.choose(client.role)?;
-        if self.request.upgrade {
-            let text = "connections cannot be upgraded here";
-            return Err(Refusal::new("upgrade", 501, "NotImplemented", text).into());
-        }
+        let chosen = self.choose(client.role);
         if self.recording == Recording::Configured {
             metrics::counter!(observe::UNRECORDED, "reason" => "configured").increment(1);
-            return Ok(());
+            return chosen.and_then(|()| self.no_upgrade());
         }
         let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
         let refusal = self.who.refusal(self.shared, &self.route, own);
         self.admit()?;
+        chosen?;
+        self.no_upgrade()?;
         if let Some(refusal) = refusal {
             return Err(refusal.into());
         }
@@ -124,6 +122,15 @@ impl Call<'_> {
             self.who.prove_body(&self.request.head, &self.route, body, now)?;
         }
         self.intend(client, body).await
+    }
+
+    /// Connections stay HTTP/1.1.
+    fn no_upgrade(&self) -> Result<(), Stop> {
+        if self.request.upgrade {
+            let text = "connections cannot be upgraded here";
+            return Err(Refusal::new("upgrade", 501, "NotImplemented", text).into());
+        }
+        Ok(())
     }
 
     /// Who answers.
@@ -136,7 +143,10 @@ impl Call<'_> {
     }
 
     /// Whether the journal takes it, and the budget of unverified callers.
-    fn admit(&mut self) -> Result<(), Stop> {
+    ///
+    /// Asked before anything is refused for another reason: a refusal is a
+    /// record too, and nobody may fill the journal with them.
+    pub(super) fn admit(&mut self) -> Result<(), Stop> {
         if !self.who.is_proved() && !self.shared.is_test() {
             metrics::counter!(observe::UNVERIFIED).increment(1);
             if !self.shared.budget.take() {

@@ -10,14 +10,15 @@ use crate::passage::Passage;
 use crate::shared::Shared;
 use crate::upstream::Verifies;
 use bytes::Bytes;
+use std::sync::Arc;
 use tokio::time::Instant;
 use trailbox_exchange::{Captured, ResponseHead};
-use trailbox_identity::Learned;
+use trailbox_identity::{Learned, Trust};
 use trailbox_journal::{
     AppendError, DATA, Frame, FrameKind, INSIGHT, MANAGEMENT, NETWORK_ACTIVITY,
 };
 use trailbox_record::{Answered, Category, Failure, Record};
-use trailbox_service_facts::decode::{decode_error, decode_request, decode_response};
+use trailbox_service_facts::decode::{Tree, decode_error, decode_request, decode_response};
 
 /// An answer, as far as it came.
 pub(super) type Answer<'a> = (&'a ResponseHead, &'a mut Passage);
@@ -128,9 +129,31 @@ impl Call<'_> {
             if vouched && std::mem::take(&mut self.paid) {
                 self.shared.budget.give_back();
             }
+            self.federate(head, &body.bytes, matches!(verifies, Verifies::Yes { .. }));
         }
         self.seen.account.clone_from(&self.who.caller.account);
         self.seen.region = self.region().to_owned();
+    }
+
+    /// Names who came with an assertion instead of a signature: the answer does.
+    fn federate(&mut self, head: &ResponseHead, body: &[u8], verifies: bool) {
+        let federation = self.route.is("sts", "AssumeRoleWithSAML")
+            || self.route.is("sts", "AssumeRoleWithWebIdentity");
+        if !federation || !(200..300).contains(&head.status) {
+            return;
+        }
+        let Ok(Some(told)) = decode_response(&self.route, head, body) else {
+            return;
+        };
+        let (trust, account) = if verifies {
+            (Trust::Upstream, &*self.shared.account)
+        } else {
+            (Trust::Claimed, self.shared.claimed_account())
+        };
+        let caller = trailbox_identity::federated_caller(&self.route, &told, account, trust);
+        if let Some(caller) = caller {
+            self.who.caller = Arc::new(caller);
+        }
     }
 
     /// New keys, sessions and ids that the answer shows.
@@ -143,9 +166,11 @@ impl Call<'_> {
         }
         let asked = decode_request(&self.route, &self.request.head, &request.bytes);
         let told = decode_response(&self.route, head, &body.bytes);
-        let (Ok(Some(asked)), Ok(Some(told))) = (asked, told) else {
+        let (Ok(Some(asked)), Ok(told)) = (asked, told) else {
             return Vec::new();
         };
+        // `DeleteAccessKey` teaches something and answers nothing.
+        let told = told.unwrap_or(Tree::Null);
         let now = self.shared.clock.now();
         let caller = &self.who.caller;
         trailbox_identity::learn(&self.route, &asked, &told, caller, now, self.event_id)
