@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 from harness import ALICE, Echo, Keys, Reader, Trailbox, http, ok, raw_call, scope, wait_for
 
 JSON_TYPE = "application/x-amz-json-1.1"
+QUARANTINE = "000000000000"
 
 
 def behave(seen):
@@ -36,6 +37,7 @@ def box(tmp_path_factory, upstream):
         tmp_path_factory.mktemp("bad-input"), upstreams=[f"s3={upstream.url}", upstream.url],
         principals=[("alice", ALICE)],
     ).start()
+    wait_for("both probes of the upstream", lambda: len(upstream.seen) >= 2, timeout=10)
     yield server
     assert server.stop() == 0
 
@@ -75,7 +77,7 @@ def plain(box, method, path, body=b"", headers=None):
 
 
 def record_where(box, fits, **filters):
-    return wait_for("its record", lambda: [r for r in box.records(**filters) if fits(r)])[-1]
+    return wait_for("its record", lambda: [r for r in box.records(**filters) if fits(r)], timeout=10, pause=0.3)[-1]
 
 
 SHAPES = {
@@ -102,9 +104,12 @@ def test_a_wrong_signature_is_refused_before_the_upstream_sees_it(box, upstream,
     code = "(SignatureDoesNotMatch|InvalidSignatureException|AuthFailure)"
     assert re.search(shape.format(code=code), body.decode(), re.S), body
     assert len(upstream.seen) == before
+    # Who signs wrongly is nobody we know: the record is kept in quarantine, with the claim.
     record = record_where(box, lambda r: re.search(code, r.get("errorCode", "")) and r[
-        "eventSource"].startswith(service))
+        "eventSource"].startswith(service), account=QUARANTINE)
     assert record["responseElements"] is None
+    assert record["userIdentity"] == {
+        "type": "Unknown", "accountId": QUARANTINE, "accessKeyId": ALICE.access_key_id}
     assert ALICE.secret not in json.dumps(record)
 
 
@@ -130,19 +135,45 @@ def test_a_right_signature_passes(box, upstream, service):
     assert len(upstream.seen) == before + 1
 
 
-@pytest.mark.parametrize("header", [
+KNOWN = ALICE.access_key_id
+MALFORMED = [
+    f"AWS4-HMAC-SHA256 Credential={KNOWN}/20260101/us-east-1, SignedHeaders=host, Signature=00",
+    f"AWS4-HMAC-SHA256 Credential={KNOWN}/20260101/us-east-1/s3/aws4_request",
+    f"AWS4-HMAC-SHA256 Credential={KNOWN}/20260101/us-east-1/s3/aws4_request, SignedHeaders=, Signature=",
+    f"AWS4-HMAC-SHA256 Credential={KNOWN}/tomorrow/us-east-1/s3/aws4_request, SignedHeaders=host, Signature={'0' * 64}",
+]
+NONSENSE = [
     "AWS4-HMAC-SHA256 garbage",
-    "AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1, SignedHeaders=host, Signature=00",
     "AWS4-HMAC-SHA256 Credential=/////, SignedHeaders=, Signature=",
     "AWS4-HMAC-SHA256 " + "A" * 4000,
-])
-def test_a_malformed_authorization_has_a_clear_answer(box, header):
-    request = plain(box, "PUT", "/bad/malformed", b"x", {
+]
+
+
+def with_authorization(box, header, key):
+    return plain(box, "PUT", f"/bad/{key}", b"x", {
         "Authorization": header, "x-amz-date": "20260101T000000Z", "x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
-    status, head, body = raw_call(box.port, request)
-    assert 400 <= status < 500, (status, head, body)
-    assert b"<Error>" in body or b"__type" in body or b"<ErrorResponse" in body, body
-    record_where(box, lambda r: r.get("errorCode"))
+
+
+@pytest.mark.parametrize("header", MALFORMED)
+def test_a_malformed_signature_of_a_known_key_is_refused(box, upstream, header):
+    before = len(upstream.seen)
+    status, _, body = raw_call(box.port, with_authorization(box, header, "malformed"))
+    assert 400 <= status < 500, body
+    assert re.search(rb"<Error><Code>\w+</Code><Message>.+</Message>", body), body
+    assert len(upstream.seen) == before
+    record_where(box, lambda r: "/bad/malformed" in json.dumps(r) or (
+        r["requestParameters"] or {}).get("key") == "malformed", account=QUARANTINE)
+
+
+@pytest.mark.parametrize("at", range(len(NONSENSE)))
+def test_what_claims_no_key_at_all_is_the_upstreams_to_judge_and_is_recorded(box, upstream, at):
+    request = with_authorization(box, NONSENSE[at], f"nonsense-{at}")
+    status, _, _ = raw_call(box.port, request)
+    assert status == 200
+    assert [seen.raw for seen in upstream.seen if f"nonsense-{at}" in seen.line] == [request]
+    record = record_where(box, lambda r: (r["requestParameters"] or {}).get("key") == f"nonsense-{at}",
+                          account=QUARANTINE)
+    assert record["userIdentity"]["type"] == "Unknown"
 
 
 def test_the_body_must_be_the_signed_one(box, upstream):
@@ -314,5 +345,5 @@ def test_a_client_cannot_say_who_it_is_in_a_header_of_ours(box):
         "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-trailbox-caller": "e30="}))
     assert status == 200
     record = record_where(box, lambda r: (r["requestParameters"] or {}).get("key") == "forged",
-                          account="000000000000")
+                          account=QUARANTINE)
     assert record["userIdentity"]["type"] == "Unknown"
