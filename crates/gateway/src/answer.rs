@@ -61,10 +61,9 @@ impl Shape {
             Protocol::Json => Self::Json,
             Protocol::RestJson => Self::RestJson,
             Protocol::Cbor => Self::Cbor,
-            Protocol::Query => Self::Query,
             Protocol::Ec2 => Self::Ec2,
             Protocol::RestXml if matches!(route.service_name(), "" | "s3") => Self::S3,
-            Protocol::RestXml => Self::Query,
+            Protocol::Query | Protocol::RestXml => Self::Query,
         }
     }
 }
@@ -99,7 +98,7 @@ pub fn render(refusal: &Refusal, envelope: &Envelope<'_>) -> Vec<u8> {
         http_date(envelope.now),
     );
     if matches!(envelope.shape, Shape::Json | Shape::RestJson) {
-        head.push_str(&format!("x-amzn-ErrorType: {}\r\n", refusal.code));
+        head.extend(["x-amzn-ErrorType: ", &refusal.code, "\r\n"]);
     }
     if envelope.shape == Shape::Cbor {
         head.push_str("smithy-protocol: rpc-v2-cbor\r\n");

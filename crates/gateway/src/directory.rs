@@ -31,7 +31,6 @@ impl SharedDirectory {
     }
 
     /// The directory as it is now. Give it back soon: learning waits.
-    #[must_use]
     pub fn read(&self) -> RwLockReadGuard<'_, Directory> {
         self.current.read().unwrap_or_else(PoisonError::into_inner)
     }

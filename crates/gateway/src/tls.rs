@@ -93,11 +93,9 @@ pub fn server_config(pair: &PemPair) -> Result<Arc<ServerConfig>, ServerTlsError
 
 /// What `tlsDetails` says of a connection.
 pub(crate) fn details(connection: &rustls::ServerConnection) -> Option<TlsDetails> {
-    let version = match connection.protocol_version()? {
-        rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3",
-        rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2",
-        _ => return None,
-    };
+    // Only these two are offered.
+    let old = connection.protocol_version()? == rustls::ProtocolVersion::TLSv1_2;
+    let version = if old { "TLSv1.2" } else { "TLSv1.3" };
     let suite = connection.negotiated_cipher_suite()?.suite();
     let cipher = cipher_name(suite.as_str()?);
     Some(TlsDetails { version: version.to_owned(), cipher })

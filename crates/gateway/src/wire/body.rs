@@ -203,12 +203,15 @@ fn size_byte(
             let value = value * 16 + digit;
             Ok(State::Size { value, digits: digits + 1, length, part })
         }
-        (SizePart::Digits, _) if digits == 0 => Err(FramingError::Size { byte }),
-        (SizePart::Digits | SizePart::Space | SizePart::Extension, b'\r') => {
+        (SizePart::Digits | SizePart::Space | SizePart::Extension, b'\r') if 0 < digits => {
             Ok(in_part(SizePart::Lf))
         }
-        (SizePart::Digits | SizePart::Space, b' ' | b'\t') => Ok(in_part(SizePart::Space)),
-        (SizePart::Digits | SizePart::Space, b';') => Ok(in_part(SizePart::Extension)),
+        (SizePart::Digits | SizePart::Space, b' ' | b'\t') if 0 < digits => {
+            Ok(in_part(SizePart::Space))
+        }
+        (SizePart::Digits | SizePart::Space, b';') if 0 < digits => {
+            Ok(in_part(SizePart::Extension))
+        }
         (SizePart::Digits | SizePart::Space, _) => Err(FramingError::Size { byte }),
         (SizePart::Extension, b'\t' | b' '..=b'~' | 0x80..) => Ok(in_part(part)),
         (SizePart::Lf, b'\n') if value == 0 => {
@@ -231,9 +234,10 @@ fn trailer_byte(byte: u8, length: usize, part: TrailerPart) -> Result<State, Fra
         (TrailerPart::LineStart | TrailerPart::Name, _) if is_token(byte) => {
             in_part(TrailerPart::Name)
         }
-        (TrailerPart::Name, b':') => in_part(TrailerPart::Value),
+        (TrailerPart::Name, b':') | (TrailerPart::Value, b'\t' | b' '..=b'~' | 0x80..) => {
+            in_part(TrailerPart::Value)
+        }
         (TrailerPart::Value, b'\r') => in_part(TrailerPart::Lf),
-        (TrailerPart::Value, b'\t' | b' '..=b'~' | 0x80..) => in_part(TrailerPart::Value),
         (TrailerPart::Lf, b'\n') => in_part(TrailerPart::LineStart),
         (TrailerPart::LastLf, b'\n') => Ok(State::Done),
         (TrailerPart::Lf | TrailerPart::LastLf, _) => Err(FramingError::LineEnd { byte }),
@@ -311,12 +315,12 @@ mod tests {
 
     #[test]
     fn endless_framing_is_refused() {
-        let extension = [b"3;".as_slice(), &[b'a'; 5000]].concat();
+        let extension = [b"3;".as_slice(), &vec![b'a'; 5000]].concat();
         assert_eq!(
             read(Framing::Chunked, &extension, 64),
             Err(FramingError::TooLong { most: 4096 })
         );
-        let trailer = [b"0\r\na:".as_slice(), &[b'a'; 70_000]].concat();
+        let trailer = [b"0\r\na:".as_slice(), &vec![b'a'; 70_000]].concat();
         assert!(matches!(read(Framing::Chunked, &trailer, 64), Err(FramingError::TooLong { .. })));
     }
 

@@ -2,6 +2,7 @@
 
 use crate::support::{Ask, Bed, GatedDisk, Message, Peer, Setup, Upstream, ok};
 use base64::Engine as _;
+use rustls_pki_types::pem::PemObject as _;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -141,7 +142,6 @@ async fn tls_ends_here_and_stands_in_the_record() {
     let bed = setup.start().await;
 
     let mut roots = rustls::RootCertStore::empty();
-    use rustls_pki_types::pem::PemObject as _;
     roots
         .add(rustls_pki_types::CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap())
         .unwrap();

@@ -165,7 +165,7 @@ async fn a_client_that_vanishes_within_its_request_leaves_a_record() {
     let bed = Setup::with_default(&upstream).start().await;
     let mut peer = bed.connect().await;
     peer.write(b"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n").await;
-    peer.write(&[1; 300_000]).await;
+    peer.write(&vec![1; 300_000]).await;
     drop(peer);
     let record = bed.only_record().await;
     assert_eq!(record["errorCode"], "Trailbox.ClientDisconnected");
@@ -239,7 +239,7 @@ async fn an_early_answer_to_a_large_upload_reaches_its_client() {
     let bed = Setup::with_default(&upstream).start().await;
     let mut peer = bed.connect().await;
     peer.write(b"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n").await;
-    peer.write(&[1; 100_000]).await;
+    peer.write(&vec![1; 100_000]).await;
     let answer = peer.answer(false).await;
     assert_eq!(answer.status, 400);
     assert_eq!(bed.only_record().await["errorCode"], "EntityTooLarge");

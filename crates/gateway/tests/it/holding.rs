@@ -91,7 +91,7 @@ async fn an_upload_streams_while_its_intent_is_written_and_ends_after() {
     disk.set_open(false);
     let mut peer = bed.connect().await;
     peer.write(b"PUT /b/k HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n").await;
-    peer.write(&[1; 300_000]).await;
+    peer.write(&vec![1; 300_000]).await;
     assert_eq!(peer.come_within(A_WHILE).await.len(), 0);
     disk.set_open(true);
     assert_eq!(peer.answer(false).await.text(), "whole");

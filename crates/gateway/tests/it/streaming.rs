@@ -126,7 +126,7 @@ async fn a_forged_chunk_ends_the_upload() {
         trailbox_sigv4::sign_streaming(ask.request(bed.now()), 300_000, None, true);
     let mut framed = Vec::new();
     for _ in 0..3 {
-        framed.extend(encoder.chunk(&[3; 100_000]));
+        framed.extend(encoder.chunk(&vec![3; 100_000]));
     }
     framed[150_000] ^= 1;
     framed.extend(encoder.finish(&[]));

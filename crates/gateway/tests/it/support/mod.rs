@@ -301,10 +301,10 @@ impl Ask {
     pub fn written(&self, added: &[(String, String)], body: Option<&[u8]>) -> Vec<u8> {
         let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in self.headers.iter().chain(added) {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            text.extend([name, ": ", value, "\r\n"]);
         }
         if let Some(body) = body.filter(|body| !body.is_empty() || self.method != "GET") {
-            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            text.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         text.push_str("\r\n");
         [text.as_bytes(), body.unwrap_or_default()].concat()
