@@ -420,7 +420,8 @@ class Echo:
         self.loop.run_forever()
 
     async def _serve(self, reader, writer):
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        ends = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError)
+        with contextlib.suppress(*ends):
             while True:
                 seen = await read_request(reader, writer)
                 if seen is None:
