@@ -26,7 +26,8 @@ pub(super) fn is_endpoint_of(host: &str, endpoint_prefix: &str) -> bool {
 ///
 /// A configured domain decides alone for its own names; otherwise the last
 /// label `s3` divides (`b.s3.us-east-1.amazonaws.com`, `b.s3.localhost`), or
-/// `s3-…` below `amazonaws.com` (`b.s3-us-west-2.amazonaws.com`).
+/// `s3-…` and `s3express-…` below `amazonaws.com`
+/// (`b.s3-us-west-2.amazonaws.com`).
 pub(super) fn bucket<'a>(host: &'a str, domains: &[String]) -> Option<&'a str> {
     for domain in domains {
         let domain = domain.trim_matches('.');
@@ -44,8 +45,9 @@ pub(super) fn bucket<'a>(host: &'a str, domains: &[String]) -> Option<&'a str> {
         }
     }
     let dotted = host.rfind(".s3.");
-    let dashed = host.contains(".amazonaws.com").then(|| host.rfind(".s3-")).flatten();
-    let at = dotted.max(dashed)?;
+    let amazon = host.contains(".amazonaws.com");
+    let dashed = |label: &str| amazon.then(|| host.rfind(label)).flatten();
+    let at = dotted.max(dashed(".s3-")).max(dashed(".s3express-"))?;
     Some(&host[..at]).filter(|bucket| !bucket.is_empty())
 }
 
@@ -67,6 +69,10 @@ mod tests {
             ("b.s3-us-west-2.amazonaws.com", Some("b")),
             ("my.dotted.s3.bucket.s3.amazonaws.com", Some("my.dotted.s3.bucket")),
             ("b.s3.localhost", Some("b")),
+            (
+                "b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
+                Some("b--use1-az4--x-s3"),
+            ),
             ("s3.amazonaws.com", None),
             ("minio.s3-prod.example.com", None),
             ("b.gw.example", Some("b")),

@@ -5,6 +5,9 @@ use super::template::Hit;
 use super::{Asked, Found, host, rpc};
 use trailbox_exchange::decode_component;
 
+/// The path by which a Lambda function answers for an object.
+const WRITE_RESPONSE: &str = "WriteGetObjectResponse";
+
 /// Asks the templates of S3 with the bucket and the key as one segment each.
 pub(super) fn hit(asked: &Asked<'_>, ask: impl Fn(&[&str]) -> Option<Hit>) -> Option<Hit> {
     let path = asked.head.path();
@@ -18,6 +21,10 @@ pub(super) fn hit(asked: &Asked<'_>, ask: impl Fn(&[&str]) -> Option<Hit>) -> Op
         None => path.split_once('/').unwrap_or((path, "")),
     };
     let found = match (bucket, key) {
+        // The label before this host is a route, not a bucket.
+        (_, WRITE_RESPONSE) if asked.head.headers.contains("x-amz-request-route") => {
+            ask(&[WRITE_RESPONSE])
+        }
         ("", _) => ask(&[]),
         (bucket, "") => ask(&[bucket]),
         (bucket, key) => ask(&[bucket, key]),
