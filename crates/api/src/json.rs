@@ -1,6 +1,6 @@
 //! JSON answers.
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::request::OwnAnswer;
 use bytes::Bytes;
 use serde::Serialize;
@@ -16,9 +16,12 @@ pub(crate) const JSON: &str = "application/json";
 /// Reads a request; an empty body is an empty object.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|err| {
-        ApiError::refused(crate::error::Code::SerializationException, err.to_string())
-    })
+    let refused = |reason: String| ApiError::refused(Code::SerializationException, reason);
+    // A list would pass for an object whose members are told by their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(refused("the body is not a JSON object".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|err| refused(err.to_string()))
 }
 
 /// Turns what an operation said into an answer of media type `media`.

@@ -148,8 +148,8 @@ impl History {
 
 /// A question's parts, made ready once.
 struct Wanted {
-    /// The text as it stands inside JSON, ASCII lower case.
-    text: Option<Vec<u8>>,
+    /// The text as it was asked for, and as it stands inside a JSON string; ASCII lower case.
+    text: Option<[Vec<u8>; 2]>,
     /// Records that one page reads at most; the next page goes on behind them.
     reads_max: usize,
 }
@@ -158,7 +158,7 @@ impl Wanted {
     fn new(query: &Query) -> Self {
         let text = query.text.as_deref().map(|text| {
             let quoted = serde_json::Value::from(text).to_string().into_bytes();
-            quoted[1..quoted.len() - 1].to_ascii_lowercase()
+            [text.as_bytes(), &quoted[1..quoted.len() - 1]].map(<[u8]>::to_ascii_lowercase)
         });
         // A few more than asked for make up for terms that share a hash.
         let reads_max =
@@ -172,8 +172,10 @@ const fn ceil_seconds(moment: Micros) -> i64 {
     moment.seconds() + (moment.0.rem_euclid(1_000_000) != 0) as i64
 }
 
-fn contains(json: &[u8], text: &[u8]) -> bool {
-    memchr::memmem::find(&json.to_ascii_lowercase(), text).is_some()
+fn contains(json: &[u8], [plain, escaped]: &[Vec<u8>; 2]) -> bool {
+    let json = json.to_ascii_lowercase();
+    let found = |text: &[u8]| memchr::memmem::find(&json, text).is_some();
+    found(plain) || (plain != escaped && found(escaped))
 }
 
 enum Judged {

@@ -79,7 +79,7 @@ fn any_damage_to_an_index_file_is_found_and_repaired_from_the_journal() {
         .find(|file| file.to_string_lossy().contains("management"))
         .unwrap();
     let length = world.disk.open(&file, true).unwrap().len().unwrap();
-    let history = (0..length).step_by(197).fold(history, |history, at| {
+    let history = (0..length).step_by(389).fold(history, |history, at| {
         drop(history);
         world.disk.damage(&file, |bytes| bytes[usize::try_from(at).unwrap()] ^= 0x40);
         let history = world.open();

@@ -297,7 +297,7 @@ fn open(disk: &SimulatedDisk, source: &Arc<MemorySource>, clock: &Arc<ManualCloc
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 1500, ..ProptestConfig::default() })]
 
     /// Whatever happens in between, a lookup answers what filtering and sorting
     /// the whole journal would, and paging neither loses nor repeats.

@@ -57,7 +57,8 @@ pub(super) async fn count(engine: &Engine, request: &OwnRequest) -> Result<Value
 
     let now = engine.clock.now().seconds();
     let mut tallies: Vec<Tally<'_>> = parsed.iter().map(|it| Tally::new(it, now)).collect();
-    let seen = each(engine, query, |hit| tallies.iter_mut().for_each(|tally| tally.see(hit))).await?;
+    let seen =
+        each(engine, query, |hit| tallies.iter_mut().for_each(|tally| tally.see(hit))).await?;
 
     let verdicts: Vec<_> = tallies.into_iter().map(Tally::verdict).collect();
     let holds = verdicts.iter().all(|verdict| verdict.holds);
@@ -80,7 +81,9 @@ async fn each(
     loop {
         let page = engine.lookup(query.clone()).await?;
         if page.unreadable != 0 {
-            return Err(invalid("some records cannot be read from the journal; a count would be wrong"));
+            return Err(invalid(
+                "some records cannot be read from the journal; a count would be wrong",
+            ));
         }
         seen += page.records.len();
         page.records.iter().for_each(&mut see);

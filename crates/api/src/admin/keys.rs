@@ -64,7 +64,9 @@ fn check_id(id: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     let id: String = id.chars().take(128).collect();
-    Err(invalid(format!("access key id {id:?} needs 3 to 128 characters without spaces, `/` and `,`")))
+    Err(invalid(format!(
+        "access key id {id:?} needs 3 to 128 characters without spaces, `/` and `,`"
+    )))
 }
 
 #[derive(Debug, Deserialize)]

@@ -70,7 +70,11 @@ fn raw(hit: &Hit) -> Result<Box<RawValue>, ApiError> {
 }
 
 impl LookupRequest {
-    fn query(self, engine: &Engine, request: &OwnRequest) -> Result<(Query, Vec<String>), ApiError> {
+    fn query(
+        self,
+        engine: &Engine,
+        request: &OwnRequest,
+    ) -> Result<(Query, Vec<String>), ApiError> {
         let account = account(request, self.account.as_deref())?;
         let names = self.categories.unwrap_or_else(|| vec!["Management".into(), "Data".into()]);
         let categories = names.iter().map(|name| category(name)).collect::<Result<_, _>>()?;
@@ -97,7 +101,8 @@ impl LookupRequest {
             limit,
             ..Query::newest(account)
         };
-        let question = vec!["lookup".to_owned(), format!("{:?}", Query { limit: 0, ..query.clone() })];
+        let question =
+            vec!["lookup".to_owned(), format!("{:?}", Query { limit: 0, ..query.clone() })];
         if let Some(text) = self.next_token {
             let refused = || ApiError::refused(Code::InvalidNextTokenException, "invalid token");
             let cursor = token::open(&engine.token_key, &question, &text).ok_or_else(refused)?;

@@ -45,7 +45,7 @@ async fn route(engine: &Engine, request: &OwnRequest) -> Result<Box<RawValue>, A
         ("GET", ["principals"]) => Ok(principals::list(engine)),
         ("POST", ["principals"]) => principals::add(engine, request).await,
         ("POST", ["principals", "import"]) => import::import(engine, request).await,
-        ("GET", ["stats"]) => stats::stats(engine),
+        ("GET", ["stats"]) => Ok(stats::stats(engine)),
         // One line per route, in alphabetical order.
         (method, _) => Err(ApiError::refused(
             Code::UnknownOperationException,

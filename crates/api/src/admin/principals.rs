@@ -88,6 +88,8 @@ pub(super) async fn remove(engine: &Engine, request: &OwnRequest) -> Result<Valu
         }
         (None, None) => return Err(invalid("say `arn` or `name` in the query")),
     };
+    let held = engine.people.directory().registered(&arn).map(|held| held.arn.clone());
+    let arn = held.unwrap_or(arn);
     if engine.people.remove_principal(&arn).await? {
         Ok(json!({ "removed": arn }))
     } else {

@@ -46,6 +46,7 @@ pub(super) struct LookupEventsResponse {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "the names are AWS's")]
 struct Event {
     event_id: String,
     event_name: String,
@@ -86,7 +87,10 @@ pub(super) async fn lookup_events(
     let page = engine.lookup(query).await?;
 
     let next_token = page.next.map(|next| token::seal(&engine.token_key, &question, next));
-    Ok(LookupEventsResponse { events: page.records.into_iter().map(Event::from).collect(), next_token })
+    Ok(LookupEventsResponse {
+        events: page.records.into_iter().map(Event::from).collect(),
+        next_token,
+    })
 }
 
 impl LookupEventsRequest {
@@ -106,11 +110,19 @@ impl LookupEventsRequest {
             ));
         }
         let limit = limit(self.max_results)?;
-        let question = question(account, region, &filters, (start, end), limit, &self.event_category);
+        let question = question(
+            account,
+            region,
+            &filters,
+            (start, end),
+            limit,
+            self.event_category.as_deref(),
+        );
         let after = self
             .next_token
             .map(|text| {
-                let refused = || ApiError::refused(Code::InvalidNextTokenException, "Invalid token.");
+                let refused =
+                    || ApiError::refused(Code::InvalidNextTokenException, "Invalid token.");
                 token::open(&engine.token_key, &question, &text).ok_or_else(refused)
             })
             .transpose()?;
@@ -139,9 +151,8 @@ fn filters(attributes: Vec<LookupAttribute>) -> Result<Vec<(Attribute, String)>,
         let parsed = key.parse().map_err(|_| unknown_key(&key, &member("attributeKey")))?;
         filters.push((parsed, value));
     }
-    let refused = |message: String| {
-        Err(ApiError::refused(Code::InvalidLookupAttributesException, message))
-    };
+    let refused =
+        |message: String| Err(ApiError::refused(Code::InvalidLookupAttributesException, message));
     if 1 < filters.len() {
         return refused(format!("LookupAttributes has {} items; it can have one.", filters.len()));
     }
@@ -241,7 +252,7 @@ fn question(
     filters: &[(Attribute, String)],
     (start, end): (Option<Micros>, Option<Micros>),
     limit: usize,
-    category: &Option<String>,
+    category: Option<&str>,
 ) -> Vec<String> {
     let time = |moment: Option<Micros>| moment.map_or_else(String::new, |at| at.0.to_string());
     let mut parts = vec![
@@ -251,7 +262,7 @@ fn question(
         time(start),
         time(end),
         limit.to_string(),
-        category.clone().unwrap_or_default(),
+        category.unwrap_or_default().to_owned(),
     ];
     for (attribute, value) in filters {
         parts.extend([attribute.name().to_owned(), value.clone()]);

@@ -71,7 +71,8 @@ impl<'a> Tally<'a> {
         let age = self.now_seconds - hit.view.event_time.seconds();
         let mut record: Option<Map<String, Value>> = None;
         for tally in &mut self.counts {
-            let young = tally.count.last_seconds.is_none_or(|last| age <= last.cast_signed().max(0));
+            let young =
+                tally.count.last_seconds.is_none_or(|last| age <= last.cast_signed().max(0));
             if young && is_call(tally.count, service, &hit.view.event_name) {
                 let record = record
                     .get_or_insert_with(|| serde_json::from_slice(&hit.json).unwrap_or_default());
@@ -109,7 +110,7 @@ fn most_frequent(calls: BTreeMap<String, u64>) -> Vec<Value> {
     calls.map(|(call, count)| json!({ "call": call, "count": count })).collect()
 }
 
-impl<'a> CountTally<'a> {
+impl CountTally<'_> {
     fn see(&mut self, record: &Map<String, Value>) {
         let broken = |condition: &&Condition| !holds(record, condition);
         let Some(first) = self.count.conditions.iter().find(broken) else {
@@ -208,7 +209,8 @@ fn equals(value: &Value, literal: &Literal) -> bool {
         Literal::Null => value.is_null(),
         Literal::Text(text) => text_of(value).is_some_and(|held| held == *text),
         Literal::Bool(flag) => {
-            value.as_bool() == Some(*flag) || value.as_str() == Some(if *flag { "true" } else { "false" })
+            value.as_bool() == Some(*flag)
+                || value.as_str() == Some(if *flag { "true" } else { "false" })
         }
         Literal::Number(number) => {
             let held = value.as_f64().or_else(|| value.as_str()?.parse().ok());
@@ -297,16 +299,26 @@ mod tests {
     fn records() -> Vec<Hit> {
         vec![
             hit("PutObject", json!({"bucketName": "out", "key": "a", "size": 5}), json!({})),
-            hit("PutObject", json!({"bucketName": "in", "key": "b"}), json!({"errorCode": "AccessDenied"})),
+            hit(
+                "PutObject",
+                json!({"bucketName": "in", "key": "b"}),
+                json!({"errorCode": "AccessDenied"}),
+            ),
             hit("DeleteObjects", json!({"bucketName": "out", "keys": ["x", "y"]}), json!({})),
-            hit("CreateFunction20150331v2", json!({"functionName": "f"}), json!({"eventSource": "lambda.amazonaws.com"})),
+            hit(
+                "CreateFunction20150331v2",
+                json!({"functionName": "f"}),
+                json!({"eventSource": "lambda.amazonaws.com"}),
+            ),
         ]
     }
 
     fn verdict(text: &str) -> super::Verdict {
         let assertion = Assertion::parse(text).unwrap();
         let mut tally = Tally::new(&assertion, 1_795_370_400);
-        records().iter().for_each(|hit| tally.see(hit));
+        for hit in &records() {
+            tally.see(hit);
+        }
         tally.verdict()
     }
 

@@ -18,7 +18,7 @@
 mod evaluate;
 mod parse;
 
-pub(crate) use evaluate::{Tally, Verdict};
+pub(crate) use evaluate::Tally;
 pub(crate) use parse::ParseError;
 
 use regex::Regex;

@@ -320,7 +320,11 @@ mod tests {
             "count(s3:PutObject) == count(s3:DeleteObject)",
         ];
         for text in good {
-            assert!(Assertion::parse(text).is_ok(), "{text}: {}", Assertion::parse(text).unwrap_err());
+            assert!(
+                Assertion::parse(text).is_ok(),
+                "{text}: {}",
+                Assertion::parse(text).unwrap_err()
+            );
         }
     }
 
@@ -339,7 +343,10 @@ mod tests {
         ];
         for (text, column, expected) in cases {
             let err = Assertion::parse(text).unwrap_err().to_string();
-            assert!(err.starts_with(&format!("column {column}: expected {expected}")), "{text}: {err}");
+            assert!(
+                err.starts_with(&format!("column {column}: expected {expected}")),
+                "{text}: {err}"
+            );
         }
         let err = Assertion::parse("count(ü, b==) == 1").unwrap_err().to_string();
         assert!(err.starts_with("column 7: expected"), "{err}");

@@ -55,6 +55,10 @@ pub(super) fn assume_role(
 fn check_policy(text: &str) -> Result<(), StsError> {
     let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
     object.map(drop).map_err(|_| {
-        StsError::refused(400, "MalformedPolicyDocument", "The policy is not in the valid JSON format.")
+        StsError::refused(
+            400,
+            "MalformedPolicyDocument",
+            "The policy is not in the valid JSON format.",
+        )
     })
 }

@@ -14,8 +14,7 @@ pub(super) fn get_session_token(
     caller: &Caller,
     fields: &Fields,
 ) -> Result<Node, StsError> {
-    let asked =
-        mint::GetSessionToken { duration_seconds: fields.seconds()?, mfa: fields.mfa() };
+    let asked = mint::GetSessionToken { duration_seconds: fields.seconds()?, mfa: fields.mfa() };
     let minted = mint::session_token(caller, asked, &*engine.random, engine.clock.now())?;
     Ok(Node::Members(vec![("Credentials", credentials(&minted))]))
 }

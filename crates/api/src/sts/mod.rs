@@ -7,6 +7,7 @@ mod wire;
 
 use crate::engine::Engine;
 use crate::request::{OwnAnswer, OwnRequest};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use trailbox_identity::Caller;
@@ -53,7 +54,7 @@ pub(crate) fn answer(engine: &Engine, request: &OwnRequest) -> OwnAnswer {
     let operation = fields.get("Action").unwrap_or_else(|| request.operation_name()).to_owned();
     let said = identified(engine, &request.caller).and_then(|()| match &*operation {
         "AssumeRole" => assume_role::assume_role(engine, &request.caller, &fields),
-        "GetCallerIdentity" => get_caller_identity::get_caller_identity(&request.caller),
+        "GetCallerIdentity" => Ok(get_caller_identity::get_caller_identity(&request.caller)),
         "GetSessionToken" => get_session_token::get_session_token(engine, &request.caller, &fields),
         // One line per operation, in alphabetical order.
         other => Err(unanswered(other)),
@@ -147,11 +148,13 @@ impl Fields {
 }
 
 fn json_fields(body: &[u8]) -> HashMap<String, String> {
-    let fields = serde_json::from_slice::<HashMap<String, serde_json::Value>>(body);
-    let text = |(name, value): (String, serde_json::Value)| match value {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some((name, text)),
-        other => Some((name, other.to_string())),
+    let fields = serde_json::from_slice::<HashMap<String, Value>>(body);
+    let text = |(name, value): (String, Value)| match value {
+        Value::Null => None,
+        Value::String(text) => Some((name, text)),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Some((name, value.to_string()))
+        }
     };
     fields.unwrap_or_default().into_iter().filter_map(text).collect()
 }
