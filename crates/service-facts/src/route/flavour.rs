@@ -48,6 +48,10 @@ fn fit(asked: &Asked<'_>, row: &FlavourRow, path: &[&str]) -> Option<Found> {
 }
 
 fn labels(template: &str, path: &[&str]) -> Option<Vec<(String, String)>> {
+    let first = template.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if !first.contains('{') && path.first() != Some(&first) {
+        return None;
+    }
     let wanted = segments(template);
     let mut labels = Vec::new();
     for (index, part) in wanted.iter().enumerate() {

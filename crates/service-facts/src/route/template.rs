@@ -207,7 +207,7 @@ impl Template {
                 held == name && value.as_ref().is_none_or(|value| value == held_value)
             })
         };
-        self.split(ask.segments).is_some() && self.query.iter().all(there)
+        self.query.iter().all(there) && self.split(ask.segments).is_some()
     }
 
     fn rank(&self, ask: &Ask<'_>) -> Rank {
