@@ -73,9 +73,11 @@ fn answer_matters(facts: &Facts, route: &Route, read_only: bool) -> bool {
     let service = route.service_name();
     let Some(operation) = route.op() else { return false };
     let rules = facts.tables().service(service);
-    let shown = rules.operation(&operation.name).is_some_and(|rules| rules.read_only_response);
+    let special = rules.operation(&operation.name);
+    let shown = special.is_some_and(|rules| rules.read_only_response);
+    let never = special.is_some_and(|rules| rules.null_response);
     let names_resource = rules
         .resources(&operation.name)
         .any(|row| row.from.iter().any(|from| from.starts_with("response.")));
-    !operation.streaming_output && (!read_only || shown || names_resource)
+    !operation.streaming_output && ((!read_only && !never) || shown || names_resource)
 }

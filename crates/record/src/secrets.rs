@@ -56,17 +56,16 @@ const SECRET_PARAMETERS: [&str; 11] = [
 
 /// Whether a member of that name holds a secret.
 pub(crate) fn names_a_secret(name: &str) -> bool {
-    // Every ending has one of these letters last: most names end the question here.
-    let Some(last) = name.bytes().last() else { return false };
-    if !matches!(last.to_ascii_lowercase(), b'd' | b'e' | b'y' | b'g' | b't' | b'n') {
-        return false;
-    }
-    let plain: String = name
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_lowercase())
-        .collect();
-    ENDINGS.iter().any(|ending| plain.ends_with(ending)) || names_a_session_token(name)
+    ENDINGS.iter().any(|ending| ends_with(name, ending)) || names_a_session_token(name)
+}
+
+/// Whether the letters and digits of `name`, in lower case, end with `ending`.
+fn ends_with(name: &str, ending: &str) -> bool {
+    let mut letters = name.bytes().rev().filter(u8::is_ascii_alphanumeric);
+    ending
+        .bytes()
+        .rev()
+        .all(|wanted| letters.next().is_some_and(|b| b.eq_ignore_ascii_case(&wanted)))
 }
 
 /// Whether a member of that name holds the token of temporary credentials.

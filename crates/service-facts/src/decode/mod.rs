@@ -11,6 +11,8 @@ mod form;
 mod markup;
 mod query;
 mod rest;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod tree;
 mod typed;

@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn a_gzip_bomb_is_cut_off_at_the_cap() {
-        let bomb = gzip(&vec![0; 4 << 20]);
-        assert!(inflate_capped(&bomb, 1 << 20).is_err());
+        let bomb = gzip(&vec![0; 256 << 10]);
+        assert!(inflate_capped(&bomb, 64 << 10).is_err());
         assert_eq!(inflate_capped(&gzip(b"plain"), 5).unwrap(), b"plain");
         assert!(inflate_capped(&gzip(b"plain"), 4).is_err());
         assert!(inflate_capped(b"not gzip", 100).is_err());
