@@ -41,7 +41,7 @@ pub(crate) async fn run(
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(shared, &socket) => accepted,
+            accepted = accept(shared, &socket, role) => accepted,
         };
         while connections.try_join_next().is_some() {}
         let Some((stream, peer, permit)) = accepted else {
@@ -54,9 +54,8 @@ pub(crate) async fn run(
             let _permit = permit;
             let patience = shared.config.limits.head_timeout;
             let Some(io) = open(stream, acceptor, patience).await else { return };
-            metrics::gauge!(observe::CONNECTIONS, "listener" => role.name()).increment(1);
+            let _counted = Counted::new(role);
             connection::serve(&shared, io, peer, role, stopping).await;
-            metrics::gauge!(observe::CONNECTIONS, "listener" => role.name()).decrement(1);
         });
     }
 
@@ -67,12 +66,33 @@ pub(crate) async fn run(
     Ok(())
 }
 
+/// One open connection, in the gauge until it is dropped.
+struct Counted(ListenerRole);
+
+impl Counted {
+    fn new(role: ListenerRole) -> Self {
+        metrics::gauge!(observe::CONNECTIONS, "listener" => role.name()).increment(1);
+        Self(role)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!(observe::CONNECTIONS, "listener" => self.0.name()).decrement(1);
+    }
+}
+
 /// The next connection, once there is room for it.
 async fn accept(
     shared: &Shared,
     socket: &TcpListener,
+    role: ListenerRole,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(&shared.room).acquire_owned().await.ok()?;
+    let room = match role {
+        ListenerRole::Aws => &shared.room,
+        ListenerRole::Admin => &shared.admin_room,
+    };
+    let permit = Arc::clone(room).acquire_owned().await.ok()?;
     let (stream, peer) = socket.accept().await.ok()?;
     Some((stream, peer, permit))
 }

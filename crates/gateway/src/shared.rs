@@ -9,12 +9,15 @@ use crate::upstream::{Answerers, ClientTlsError};
 use crate::wire::HeadLimits;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trailbox_clock::{Clock, Random};
 use trailbox_journal::Journal;
 use trailbox_record::{RecordSettings, SessionTokens};
 use trailbox_service_facts::Facts;
 use trailbox_sigv4::SigningKeyCache;
+
+/// Connections to the admin listener at once.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
 
 /// Derived signing keys that are kept: callers times days times services.
 const SIGNING_KEYS: usize = 4096;
@@ -37,8 +40,14 @@ pub(crate) struct Shared {
     pub(crate) signing_keys: SigningKeyCache,
     pub(crate) settings: RecordSettings,
     pub(crate) head_limits: HeadLimits,
-    /// One permit per client connection.
+    /// One permit per client connection to the AWS listeners.
     pub(crate) room: Arc<Semaphore>,
+    /// One permit per connection to the admin listener: probes and people get
+    /// in when the others are full.
+    pub(crate) admin_room: Arc<Semaphore>,
+    /// One permit per KiB of bodies that are held before they are forwarded.
+    memory: Arc<Semaphore>,
+    memory_max: u32,
     /// Whether the tasks beside the listeners run already.
     pub(crate) tended: AtomicBool,
 }
@@ -58,6 +67,7 @@ impl Shared {
             metrics,
         } = parts;
         let limits = &config.limits;
+        let memory_max = u32::try_from(limits.buffered_bytes_max / 1024).unwrap_or(u32::MAX).max(1);
         let session_tokens = match config.recording.session_tokens {
             SessionTokenRule::Drop => SessionTokens::Drop,
             SessionTokenRule::Keep => SessionTokens::Keep,
@@ -73,6 +83,9 @@ impl Shared {
                 headers_max: limits.headers_max,
             },
             room: Arc::new(Semaphore::new(limits.connections_max)),
+            admin_room: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
+            memory: Arc::new(Semaphore::new(memory_max as usize)),
+            memory_max,
             tended: AtomicBool::new(false),
             clock,
             random,
@@ -84,6 +97,16 @@ impl Shared {
             account,
             metrics,
         })
+    }
+
+    /// Waits for room to hold a body of `bytes`; dropping it gives it back.
+    ///
+    /// A body larger than all the room there is gets all of it, alone.
+    pub(crate) async fn room_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        let wanted = wanted.min(self.memory_max);
+        // Closed never; then there would be no bound to keep.
+        Arc::clone(&self.memory).acquire_many_owned(wanted).await.ok()
     }
 
     /// Whether unknown keys count as `account`'s own.

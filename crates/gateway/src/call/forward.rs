@@ -105,7 +105,7 @@ impl Call<'_> {
         Terms {
             limits: self.shared.head_limits,
             to_head: self.request.head.method == "HEAD",
-            said_continue: self.said_continue,
+            said_continue: self.taken.said_continue,
             response_timeout: limits.response_timeout,
             stall_timeout: limits.stall_timeout,
             caps: (self.plan.response_cap, self.plan.response_on_error_cap),

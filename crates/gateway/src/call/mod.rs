@@ -8,6 +8,7 @@ mod context;
 mod forward;
 mod intent;
 mod local;
+mod own_api;
 mod prepare;
 mod record;
 mod relay;
@@ -24,12 +25,14 @@ use crate::upstream::Upstream;
 use crate::who::{self, Who};
 use crate::wire::RequestIn;
 use intent::Intent;
+use prepare::TakenIn;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 use trailbox_clock::Micros;
 use trailbox_record::CapturePlan;
 use trailbox_service_facts::{Route, read_only};
+use trailbox_sigv4::Claim;
 
 /// What is known of a call that is under way.
 #[derive(Debug)]
@@ -55,8 +58,7 @@ pub(crate) struct Call<'g> {
     recording: Recording,
     /// It took from the budget of unverified callers.
     paid: bool,
-    /// We said `100 Continue` ourselves; the upstream's is swallowed.
-    said_continue: bool,
+    taken: TakenIn,
     started: Instant,
 }
 
@@ -79,16 +81,18 @@ pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: Request
     let source = source::source_address(&request.head, client.peer, &config.trusted_proxies);
     let principal = source::service_principal(&config.service_principals, &request.head, source);
     let claim = trailbox_sigv4::claim(&request.head);
+    let unsigned = matches!(claim, Claim::Anonymous);
     let mut who = who::look_up(shared, &request.head, claim, principal, arrival);
 
     let mut body = Passage::new(request.framing, 0);
     who.watch(&mut body);
-    let (intake, said_continue) = prepare::form(shared, client, &request, &mut body).await;
+    let (intake, taken) = prepare::form(shared, client, &request, &mut body).await;
     let form = prepare::is_form(&request.head).then(|| body.kept());
     let route = prepare::route(shared, &request.head, form);
     who.routed(shared, &route);
 
-    let read_only = read_only(&shared.facts, &route, &request.head.method);
+    let read_only = own_api::read_only(&route)
+        .unwrap_or_else(|| read_only(&shared.facts, &route, &request.head.method));
     let plan = trailbox_record::capture_plan(&shared.facts, &route, read_only);
     body.keep(plan.request_cap);
     let seen = shared.seen.arrival(&who.caller.account, &config.region);
@@ -104,9 +108,9 @@ pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: Request
         upstream: None,
         seen,
         intent: Intent::None,
-        recording: prepare::recording(config, &request.head, client.role),
+        recording: prepare::recording(config, &request.head, client.role, unsigned),
         paid: false,
-        said_continue,
+        taken,
         started,
         request,
         route,

@@ -1,7 +1,7 @@
 //! Before a call is forwarded: what it is, who answers it, whether it may pass.
 
 use super::local::Stop;
-use super::{Call, Recording};
+use super::{Call, Recording, own_api};
 use crate::answer::Refusal;
 use crate::config::{GatewayConfig, OnFailure};
 use crate::connection::Client;
@@ -11,6 +11,7 @@ use crate::passage::Passage;
 use crate::shared::Shared;
 use crate::upstream::Nobody;
 use crate::wire::{Framing, RequestIn};
+use tokio::sync::OwnedSemaphorePermit;
 use trailbox_exchange::RequestHead;
 use trailbox_journal::Admission;
 use trailbox_service_facts::{Route, RouteHints};
@@ -30,21 +31,29 @@ pub(super) fn is_form(head: &RequestHead) -> bool {
     media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Reads a form body as far as routing needs it. Also says whether the client
-/// was told to go on.
+/// What taking a body in before its call is forwarded has cost.
+#[derive(Debug, Default)]
+pub(super) struct TakenIn {
+    /// We said `100 Continue` ourselves; the upstream's is swallowed.
+    pub(super) said_continue: bool,
+    /// Room for the body in memory, given back when the call ends.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// Reads a form body as far as routing needs it.
 pub(super) async fn form(
     shared: &Shared,
     client: &mut Client,
     request: &RequestIn,
     body: &mut Passage,
-) -> (Result<(), Stop>, bool) {
+) -> (Result<(), Stop>, TakenIn) {
+    let mut taken = TakenIn::default();
     if !is_form(&request.head) || request.framing == Framing::Length(0) || request.upgrade {
-        return (Ok(()), false);
+        return (Ok(()), taken);
     }
     body.keep(FORM_MAX);
-    let mut said_continue = false;
-    let read = buffer(shared, client, request, body, FORM_MAX, &mut said_continue).await;
-    (read, said_continue)
+    let read = buffer(shared, client, request, body, FORM_MAX, &mut taken).await;
+    (read, taken)
 }
 
 /// Which operation it is.
@@ -54,17 +63,27 @@ pub(super) fn route(shared: &Shared, head: &RequestHead, form: Option<&[u8]>) ->
         s3_domains: &shared.config.s3_domains,
         flavour: shared.answerers.flavour,
     };
-    shared.facts.route(head, form, &hints)
+    let mut route = shared.facts.route(head, form, &hints);
+    own_api::name(&mut route, head);
+    route
 }
 
 /// Whether config lets the path pass unrecorded.
+///
+/// Only unsigned requests do: the same path, signed, is somebody's call on a
+/// bucket of that name.
 pub(super) fn recording(
     config: &GatewayConfig,
     head: &RequestHead,
     role: ListenerRole,
+    unsigned: bool,
 ) -> Recording {
     let listed = config.recording.unrecorded_paths.iter().any(|path| path == head.path());
-    if listed && role == ListenerRole::Aws { Recording::Configured } else { Recording::On }
+    if listed && unsigned && role == ListenerRole::Aws {
+        Recording::Configured
+    } else {
+        Recording::On
+    }
 }
 
 /// Reads the body into the client's buffer until it is whole or holds `most`
@@ -75,11 +94,21 @@ async fn buffer(
     request: &RequestIn,
     body: &mut Passage,
     most: usize,
-    said_continue: &mut bool,
+    taken: &mut TakenIn,
 ) -> Result<(), Stop> {
     body.scan(&client.inbound.buffer).map_err(|error| Stop::client(error.into()))?;
-    if !body.is_done() && request.expects_continue && !*said_continue {
-        *said_continue = true;
+    if body.is_done() {
+        return Ok(());
+    }
+    let expected = match request.framing {
+        Framing::Length(length) => length.min(most as u64),
+        Framing::Chunked | Framing::UntilClose => most as u64,
+    };
+    if SMALL_BODY < expected && taken.room.is_none() {
+        taken.room = shared.room_for(expected).await;
+    }
+    if request.expects_continue && !taken.said_continue {
+        taken.said_continue = true;
         let line = b"HTTP/1.1 100 Continue\r\n\r\n";
         client.outbound.write(line, &[]).await.map_err(Stop::client)?;
     }
@@ -188,8 +217,8 @@ impl Call<'_> {
         } else {
             return body.scan(&client.inbound.buffer).map_err(|error| Stop::client(error.into()));
         };
-        let Self { shared, request, said_continue, .. } = self;
-        buffer(shared, client, request, body, most, said_continue).await
+        let Self { shared, request, taken, .. } = self;
+        buffer(shared, client, request, body, most, taken).await
     }
 }
 

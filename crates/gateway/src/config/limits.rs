@@ -10,6 +10,10 @@ pub struct LimitsConfig {
     /// Client connections at once, over all listeners of the gateway; more
     /// wait in the system's queue. Default 4096.
     pub connections_max: usize,
+    /// Bytes of request bodies held in memory at once because they must be
+    /// whole before they are forwarded, all connections together; more wait.
+    /// Bodies up to 64 KiB do not count. Default 256 MiB (268 435 456).
+    pub buffered_bytes_max: u64,
     /// Largest head of a request or response, in bytes. Default 65 536.
     pub head_bytes_max: usize,
     /// Most header fields of one head, 1 to 256. Default 128.
@@ -51,6 +55,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             connections_max: 4096,
+            buffered_bytes_max: 256 << 20,
             head_bytes_max: 64 * 1024,
             headers_max: 128,
             head_timeout: Duration::from_secs(30),

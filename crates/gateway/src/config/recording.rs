@@ -21,8 +21,9 @@ pub struct RecordingConfig {
     pub on_failure_read: Option<OnFailure>,
     /// What becomes of session tokens in records. Default `drop`.
     pub session_tokens: SessionTokenRule,
-    /// Paths that pass unrecorded, compared exactly with the path as sent, and
-    /// counted. Default `["/moto-api/reset"]`.
+    /// Paths that pass unrecorded when the request is not signed, compared
+    /// exactly with the path as sent, and counted. Default
+    /// `["/moto-api/reset"]`.
     pub unrecorded_paths: Vec<String>,
 }
 

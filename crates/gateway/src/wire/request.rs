@@ -130,6 +130,7 @@ fn origin_form(target: &str) -> &str {
 mod tests {
     use super::{Framing, HeadError, HeadLimits, RequestIn, parse_request};
     use bytes::BytesMut;
+    use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<Option<RequestIn>, HeadError> {
         parse_request(&mut BytesMut::from(text), HeadLimits::default())
@@ -225,6 +226,51 @@ mod tests {
         for (rest, want) in cases {
             let request = parse(&format!("GET / {rest}\r\n")).unwrap().unwrap();
             assert_eq!(request.keep_alive, want, "{rest:?}");
+        }
+    }
+
+    proptest! {
+        /// What a client writes is kept byte for byte, whatever arrives when.
+        #[test]
+        fn written_heads_are_read_back(
+            method in "[A-Z]{1,8}",
+            target in "/[!-~]{0,40}",
+            fields in prop::collection::vec(("[A-Za-z0-9-]{1,12}", "[ -~]{0,30}"), 0..8),
+            rest in prop::collection::vec(any::<u8>(), 0..20),
+            pieces in 1_usize..9,
+        ) {
+            let mut text = format!("{method} {target} HTTP/1.1\r\nHost: h\r\n");
+            for (name, value) in &fields {
+                text.extend(["x-", name, ":", value, "\r\n"]);
+            }
+            text.push_str("\r\n");
+            let wire = [text.as_bytes(), &rest].concat();
+            let mut buffer = BytesMut::new();
+            let mut parsed = None;
+            for piece in wire.chunks(pieces) {
+                buffer.extend_from_slice(piece);
+                if parsed.is_none() {
+                    parsed = parse_request(&mut buffer, HeadLimits::default()).unwrap();
+                }
+            }
+            let request = parsed.unwrap();
+            prop_assert_eq!(&request.raw[..], text.as_bytes());
+            prop_assert_eq!(&buffer[..], &rest[..]);
+            prop_assert_eq!(request.head.headers.len(), fields.len() + 1);
+            prop_assert_eq!(request.head.method, method);
+        }
+
+        /// Any bytes: no panic, and accepted only byte for byte.
+        #[test]
+        fn hostile_heads_do_no_harm(
+            wire in prop::collection::vec(
+                prop::sample::select(b"GET /HTP1.0:\r\n aContent-Lgh5;\0\t\xff".to_vec()), 0..120),
+        ) {
+            let mut buffer = BytesMut::from(&wire[..]);
+            if let Ok(Some(request)) = parse_request(&mut buffer, HeadLimits::default()) {
+                let end = wire.len() - buffer.len();
+                prop_assert!(wire[..end].ends_with(&request.raw));
+            }
         }
     }
 }

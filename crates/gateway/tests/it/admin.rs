@@ -106,7 +106,9 @@ async fn trailboxs_own_api_is_on_the_admin_listener_only() {
     assert_eq!(peer.answer(false).await.status, 404);
     let records = bed.wait_for_records(2).await;
     assert_eq!(records.len(), 2);
-    assert_eq!(records[1]["eventSource"], "trailbox.amazonaws.com");
+    assert_eq!(records[1]["eventSource"], "trailbox");
+    assert_eq!(records[1]["eventName"], "ListPrincipals");
+    assert_eq!(records[1]["readOnly"], true);
 }
 
 #[tokio::test]
