@@ -14,7 +14,9 @@ libfuzzer_sys::fuzz_target!(|body: &[u8]| {
     ];
     for (service, head) in calls {
         let signed: &str = match service {
-            "iam" => "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/iam/aws4_request, Signature=0",
+            "iam" => {
+                "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/iam/aws4_request, Signature=0"
+            }
             _ => "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/ec2/aws4_request, Signature=0",
         };
         let form = [head.as_bytes(), body].concat();

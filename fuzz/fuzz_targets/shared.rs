@@ -8,8 +8,11 @@ use trailbox_service_facts::{Facts, RouteHints};
 pub fn record(method: &str, target: &str, fields: &[(&'static str, &'static str)], body: &[u8]) {
     let facts = Facts::embedded();
     let headers: Headers = fields.iter().copied().collect();
-    let request =
-        RequestHead { method: method.to_owned(), target: target.to_owned(), headers: headers.clone() };
+    let request = RequestHead {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        headers: headers.clone(),
+    };
     let route = facts.route(&request, Some(body), &RouteHints::default());
     let captured = Captured::whole(body.to_vec());
     for status in [200, 400] {

@@ -69,6 +69,12 @@ mod tests {
     }
 
     #[test]
+    fn hand_written_protocol_cases_are_recorded_as_expected() {
+        let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/gateway");
+        assert!(super::run(&dir).unwrap(), "a protocol case is missed; see the list");
+    }
+
+    #[test]
     #[allow(clippy::print_stdout, reason = "says that nothing was compared")]
     fn records_of_the_shared_vectors_meet_every_gate() {
         match shared() {
