@@ -18,7 +18,7 @@ async fn the_list_of_missing_operations_is_true() {
     for name in ["cloudtrail", "cloudtrail-data", "sts"] {
         let facts = Facts::embedded();
         for operation in &facts.service(name).unwrap().operations {
-            let asked = request(world.caller("admin"), name, &operation.name, "");
+            let asked = request(World::caller("admin"), name, &operation.name, "");
             let answer = world.ask(asked).await;
             let text = String::from_utf8(answer.body.to_vec()).unwrap();
             assert!(

@@ -68,11 +68,11 @@ fn token_of(answer: &OwnAnswer) -> Option<String> {
 async fn ask(world: &World, line: &str, body: &str) -> OwnAnswer {
     let words: Vec<&str> = line.split(' ').collect();
     let named = |word: &str| words.iter().position(|it| *it == word).map(|at| words[at + 1]);
-    let caller = world.caller(named("as").unwrap_or("admin"));
+    let caller = World::caller(named("as").unwrap_or("admin"));
     let mut asked = if words[1..].first().is_some_and(|word| word.starts_with('/')) {
         let mut asked = request(caller, "trailbox", "", body);
-        asked.head.method = words[0].to_owned();
-        asked.head.target = words[1].to_owned();
+        words[0].clone_into(&mut asked.head.method);
+        words[1].clone_into(&mut asked.head.target);
         asked
     } else if let Some(operation) = words[0].strip_prefix("sts:") {
         let body = if body.is_empty() { String::new() } else { format!("&{body}") };

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trailbox_clock::{ManualClock, Micros};
 use trailbox_history::{
-    Attribute, Entry, EntryKind, Fetched, History, HistoryOptions, Query, Sealed, SealedSegment,
-    Source, SourceError, Stream,
+    Attribute, Batch, Entry, EntryKind, Fetched, History, HistoryOptions, Query, Sealed,
+    SealedSegment, Source, SourceError, Stream,
 };
 use trailbox_journal::disk::RealDisk;
 use trailbox_record::Category;
@@ -94,8 +94,8 @@ fn entry(sequence: u64) -> Entry {
 }
 
 impl Source for Synthetic {
-    fn after(&self, _sequence: u64, _max: usize) -> Result<Vec<Entry>, SourceError> {
-        Ok(Vec::new())
+    fn after(&self, through: u64, _max: usize) -> Result<Batch, SourceError> {
+        Ok(Batch { entries: Vec::new(), through })
     }
 
     fn sealed(&self) -> Result<Sealed, SourceError> {

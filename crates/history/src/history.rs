@@ -7,7 +7,7 @@ use crate::files::Files;
 use crate::memory::Memory;
 use crate::row::{PartitionKey, Place, Row, category_code};
 use crate::segment::{Bounds, Scan, Segment};
-use crate::source::{Entry, EntryKind, Fetched, Source, SourceError, Stream};
+use crate::source::{Batch, Entry, EntryKind, Fetched, Source, SourceError, Stream};
 use crate::stats::Counters;
 use crate::term::TermKey;
 use bytes::Bytes;
@@ -174,7 +174,8 @@ impl History {
         Ok(history)
     }
 
-    /// Reads the journal to its end; says how many entries were new.
+    /// Reads the journal to its end; 0 when nothing was new, else about how
+    /// many entries were.
     ///
     /// # Errors
     ///
@@ -194,12 +195,16 @@ impl History {
     fn take_batch(&self) -> Result<usize, Stop> {
         let _intake = lock(&self.intake);
         let position = self.state().position;
-        let entries = self.source.after(position, BATCH)?;
+        let Batch { entries, through } = self.source.after(position, BATCH)?;
         let count = entries.len();
-        if let Some(last) = entries.last().map(|entry| entry.sequence) {
-            self.take_in(entries, last)?;
+        if let Some(first) = entries.first().filter(|first| first.sequence <= position) {
+            tracing::warn!(sequence = first.sequence, "the journal's end was lost and rewritten");
+            self.state_mut().memory.forget_from(first.sequence);
         }
-        Ok(count)
+        if through != position {
+            self.take_in(entries, through)?;
+        }
+        Ok(if through == position { 0 } else { count.max(1) })
     }
 
     fn take_in(&self, entries: Vec<Entry>, last: u64) -> Result<(), Stop> {

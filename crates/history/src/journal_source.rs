@@ -1,7 +1,7 @@
 //! The journal's files behind the history's port.
 
 use crate::source::{
-    Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream,
+    Batch, Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream,
 };
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,9 @@ use trailbox_record::Category;
 
 /// Frames read at once when a sealed segment is read again.
 const BATCH: usize = 1000;
+
+/// Kinds of frames that the history takes in.
+const KINDS: [FrameKind; 2] = [FrameKind::Record, FrameKind::Generation];
 
 /// Reads the journal in a directory that another process may be writing.
 #[derive(Debug)]
@@ -41,8 +44,9 @@ impl JournalSource {
         node: [u8; 16],
     ) -> Result<Self, SourceError> {
         let reader = || Reader::open(Arc::clone(&disk), Arc::clone(&keys), dir).map_err(failed);
-        let (tail, random) = (Mutex::new(reader()?), reader()?);
-        Ok(Self { disk, keys, dir: dir.to_owned(), node, tail, random })
+        let (mut tail, random) = (reader()?, reader()?);
+        tail.only(&KINDS);
+        Ok(Self { disk, keys, dir: dir.to_owned(), node, tail: Mutex::new(tail), random })
     }
 
     fn tail(&self) -> MutexGuard<'_, Reader> {
@@ -55,12 +59,14 @@ impl JournalSource {
 }
 
 impl Source for JournalSource {
-    fn after(&self, sequence: u64, max: usize) -> Result<Vec<Entry>, SourceError> {
+    fn after(&self, sequence: u64, max: usize) -> Result<Batch, SourceError> {
         let mut tail = self.tail();
         if tail.position().sequence != sequence || sequence == 0 {
             tail.from(self.position(sequence));
         }
-        Ok(tail.next_batch(max).map_err(failed)?.into_iter().map(entry).collect())
+        let frames = tail.next_batch(max).map_err(failed)?;
+        let through = tail.position().sequence;
+        Ok(Batch { entries: frames.into_iter().map(entry).collect(), through })
     }
 
     fn sealed(&self) -> Result<Sealed, SourceError> {
@@ -93,6 +99,7 @@ impl Source for JournalSource {
     ) -> Result<(), SourceError> {
         let (disk, keys) = (Arc::clone(&self.disk), Arc::clone(&self.keys));
         let mut reader = Reader::open(disk, keys, &*self.dir).map_err(failed)?;
+        reader.only(&KINDS);
         reader.from(self.position(segment.first.saturating_sub(1)));
         loop {
             let frames = reader.next_batch(BATCH).map_err(failed)?;

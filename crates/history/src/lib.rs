@@ -33,6 +33,8 @@ mod upkeep;
 pub use history::{History, HistoryOptions, OpenError};
 pub use journal_source::JournalSource;
 pub use query::{Attribute, Cursor, Hit, LookupError, Page, ParseAttributeError, Query};
-pub use source::{Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream};
+pub use source::{
+    Batch, Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream,
+};
 pub use stats::HistoryStats;
 pub use upkeep::Upkeep;

@@ -116,6 +116,14 @@ impl Memory {
         copies
     }
 
+    /// Forgets every row from `first` on, and its payload.
+    pub(crate) fn forget_from(&mut self, first: u64) {
+        for stream in [Stream::Management, Stream::Data] {
+            self.forget(stream, first, u64::MAX);
+        }
+        self.payloads.held.retain(|sequence, _| *sequence < first);
+    }
+
     /// Forgets the rows of `stream` from `first` to `last`; their payloads stay while they are young.
     pub(crate) fn forget(&mut self, stream: Stream, first: u64, last: u64) {
         for (key, partition) in &mut self.partitions {

@@ -26,6 +26,15 @@ pub struct Entry {
     pub payload: Bytes,
 }
 
+/// What [`Source::after`] found.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Records and generations; other entries may be left out.
+    pub entries: Vec<Entry>,
+    /// Everything up to this sequence was looked at.
+    pub through: u64,
+}
+
 /// What [`Source::fetch`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
@@ -111,15 +120,17 @@ pub enum SourceError {
 
 /// The journal as the history reads it.
 pub trait Source: std::fmt::Debug + Send + Sync {
-    /// Entries behind `sequence`, in order, at most `max`; none at the end.
+    /// Entries behind `sequence`, in order, about `max`; at the end the batch
+    /// leads no further than `sequence`.
     ///
-    /// Every entry up to the last returned one is durable and will be returned
-    /// again by the same question, unless its segment is dropped.
+    /// Every entry up to the end of the batch is durable. Should the journal
+    /// have lost its unsynced end with the machine, the first entry may stand at
+    /// `sequence` or before it: it takes the place of what was read there.
     ///
     /// # Errors
     ///
     /// When the journal cannot be read.
-    fn after(&self, sequence: u64, max: usize) -> Result<Vec<Entry>, SourceError>;
+    fn after(&self, sequence: u64, max: usize) -> Result<Batch, SourceError>;
 
     /// Every sealed segment that still exists, and the lowest sequence that is
     /// not sealed yet.

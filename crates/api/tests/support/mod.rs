@@ -59,7 +59,7 @@ impl World {
     }
 
     /// `admin`, `alice`, `somebody` (a key nobody knows) or `anonymous`.
-    pub fn caller(&self, name: &str) -> Caller {
+    pub fn caller(name: &str) -> Caller {
         let directory = directory();
         let known = |id: &str| Caller::verified(&directory, directory.key(id).unwrap());
         match name {

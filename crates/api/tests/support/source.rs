@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Mutex;
-use trailbox_history::{Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError};
+use trailbox_history::{
+    Batch, Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError,
+};
 use trailbox_record::Category;
 
 /// Entry `n` has sequence `n + 1`.
@@ -47,9 +49,12 @@ impl MemorySource {
 }
 
 impl Source for MemorySource {
-    fn after(&self, sequence: u64, max: usize) -> Result<Vec<Entry>, SourceError> {
+    fn after(&self, sequence: u64, max: usize) -> Result<Batch, SourceError> {
         let skipped = usize::try_from(sequence).unwrap();
-        Ok(self.0.lock().unwrap().iter().skip(skipped).take(max).cloned().collect())
+        let entries: Vec<_> =
+            self.0.lock().unwrap().iter().skip(skipped).take(max).cloned().collect();
+        let through = sequence + entries.len() as u64;
+        Ok(Batch { entries, through })
     }
 
     fn sealed(&self) -> Result<Sealed, SourceError> {

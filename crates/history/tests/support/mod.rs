@@ -6,7 +6,7 @@ use serde_json::json;
 use std::sync::Mutex;
 use trailbox_clock::Micros;
 use trailbox_history::{
-    Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream,
+    Batch, Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream,
 };
 use trailbox_record::Category;
 
@@ -144,10 +144,12 @@ impl MemorySource {
 }
 
 impl Source for MemorySource {
-    fn after(&self, sequence: u64, max: usize) -> Result<Vec<Entry>, SourceError> {
+    fn after(&self, sequence: u64, max: usize) -> Result<Batch, SourceError> {
         let journal = self.0.lock().unwrap();
         let from = usize::try_from(sequence).unwrap();
-        Ok(journal.entries.iter().skip(from).take(max.min(3)).cloned().collect())
+        let entries: Vec<_> = journal.entries.iter().skip(from).take(max.min(3)).cloned().collect();
+        let through = sequence + entries.len() as u64;
+        Ok(Batch { entries, through })
     }
 
     fn sealed(&self) -> Result<Sealed, SourceError> {
