@@ -122,6 +122,7 @@ impl Gateway {
     ) -> std::io::Result<()> {
         if !self.shared.tended.swap(true, Ordering::SeqCst) {
             tend::start(&self.shared);
+            tend::first_probe(&self.shared).await;
         }
         listener::run(&self.shared, Listener { socket: listener, role, tls }, shutdown).await
     }

@@ -11,7 +11,9 @@ use trailbox_journal::{Extension, Frame, FrameKind, MANAGEMENT};
 const SEEN_EVERY: Duration = Duration::from_secs(1);
 /// How often ended sessions are forgotten, in seconds of the same clockwork.
 const EXPIRE_EVERY: u32 = 60;
-/// How often upstreams of which nothing is known yet are asked again.
+/// Longest that probing may hold up the first call.
+const FIRST_PROBE_MAX: Duration = Duration::from_secs(2);
+/// How often upstreams that were down are asked again.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 
 /// Starts the tasks. They end with the gateway.
@@ -38,14 +40,16 @@ async fn count(shared: Weak<Shared>) {
 
 async fn probe(shared: Weak<Shared>) {
     loop {
-        let Some(strong) = shared.upgrade() else { return };
-        let unknown = probe_all(&strong).await;
-        drop(strong);
-        if unknown == 0 {
-            return;
-        }
         tokio::time::sleep(PROBE_EVERY).await;
+        let Some(shared) = shared.upgrade() else { return };
+        probe_all(&shared).await;
     }
+}
+
+/// Asks every upstream once before the first call, unless that takes too long.
+pub(crate) async fn first_probe(shared: &Shared) {
+    // Who did not answer is asked again by the task.
+    let _ = tokio::time::timeout(FIRST_PROBE_MAX, probe_all(shared)).await;
 }
 
 /// Writes the counts since the last time, one frame per account and Region.

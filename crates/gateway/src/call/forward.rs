@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::local::Stop;
+use super::prepare::journal_refuses;
 use super::relay::{Incoming, Relayed, Terms, Trouble, relay};
 use super::send::{Gate, SendError, Sending, send};
 use crate::answer::Refusal;
@@ -12,6 +13,7 @@ use crate::io::{Inbound, Outbound, PeerError, join, part};
 use crate::observe;
 use crate::passage::Passage;
 use crate::upstream::{ConnectError, Upstream};
+use crate::wire::Framing;
 use std::sync::Arc;
 use std::time::Duration;
 use trailbox_record::Failure;
@@ -25,6 +27,7 @@ impl Call<'_> {
         let lease = match upstream.pool.lease().await {
             Ok(lease) => lease,
             Err(error) => {
+                upstream.doubt();
                 self.report(&upstream, false, false, &error);
                 let stop = Stop::Refused(unreachable(&upstream, &error));
                 return self.stop(client, body, stop).await;
@@ -173,9 +176,10 @@ impl Call<'_> {
     }
 
     fn after(&self, answer: &Incoming, whole: bool, sent: bool) -> After {
-        if answer.client_gone || !whole {
+        let until_close = answer.head.framing == Framing::UntilClose;
+        if answer.client_gone || (!whole && until_close) {
             After::Cut
-        } else if sent && answer.head.keep_alive && self.request.keep_alive {
+        } else if whole && sent && answer.head.keep_alive && self.request.keep_alive {
             After::Keep
         } else {
             After::Close
@@ -187,10 +191,12 @@ impl Call<'_> {
         match trouble {
             Some(Trouble::Sending(SendError::Client(error))) => Stop::client(error),
             Some(Trouble::Sending(SendError::Refused(refusal))) => refusal.into(),
-            Some(Trouble::Sending(SendError::Intent(error))) => match self.intent_failed(&error) {
-                Err(refusal) => refusal.into(),
-                Ok(()) => upstream_failed(&error.to_string(), false, false).into(),
-            },
+            Some(Trouble::Sending(SendError::Intent(error))) => {
+                let event_id = self.event_text();
+                observe::JournalFailed { event_id: &event_id, what: "intent", error: &error }
+                    .emit();
+                journal_refuses().into()
+            }
             Some(
                 Trouble::Sending(SendError::Upstream(error))
                 | Trouble::Upstream(error)

@@ -3,11 +3,11 @@
 use super::local::Stop;
 use super::prepare::journal_refuses;
 use super::{Call, Recording};
-use crate::answer::Refusal;
 use crate::config::{Intents, OnFailure};
 use crate::connection::Client;
 use crate::observe;
 use crate::passage::Passage;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 use trailbox_exchange::Captured;
 use trailbox_journal::{AppendError, Frame, FrameKind, Position};
@@ -34,6 +34,9 @@ impl Intent {
         // The task neither panics nor is it aborted while the runtime lives.
         let closed = Err(AppendError::Refused(trailbox_journal::Refusal::Closed));
         let outcome = task.await.unwrap_or(closed);
+        if outcome.is_ok() {
+            metrics::counter!(observe::JOURNALLED).increment(1);
+        }
         *self = if outcome.is_ok() { Self::Durable } else { Self::Failed };
         outcome.map(drop)
     }
@@ -49,20 +52,16 @@ impl Call<'_> {
             return Ok(());
         }
         let frame = self.intent_frame(client, body);
-        let journal = std::sync::Arc::clone(&self.shared.journal);
-        if body.is_done() {
-            self.intent = match journal.append(frame).await {
-                Ok(_) => Intent::Durable,
-                Err(error) => {
-                    self.intent = Intent::Failed;
-                    return self.intent_failed(&error).map_err(Stop::from);
-                }
-            };
-            metrics::counter!(observe::JOURNALLED).increment(1);
-        } else {
+        if !body.is_done() {
+            let journal = Arc::clone(&self.shared.journal);
             self.intent = Intent::Writing(tokio::spawn(async move { journal.append(frame).await }));
+            return Ok(());
         }
-        Ok(())
+        let written = self.shared.append("intent", &self.event_id, vec![frame]).await;
+        self.intent = if written.is_ok() { Intent::Durable } else { Intent::Failed };
+        let refuse =
+            self.shared.config.recording.on_failure_of(self.read_only) == OnFailure::Refuse;
+        if written.is_err() && refuse { Err(journal_refuses().into()) } else { Ok(()) }
     }
 
     fn intent_frame(&self, client: &Client, body: &mut Passage) -> Frame {
@@ -82,15 +81,5 @@ impl Call<'_> {
             settings: &self.shared.settings,
         });
         self.frame(FrameKind::Intent, record, client.role)
-    }
-
-    /// What an intent that is not durable means for the call.
-    pub(super) fn intent_failed(&mut self, error: &AppendError) -> Result<(), Refusal> {
-        let event_id = self.event_text();
-        observe::JournalFailed { event_id: &event_id, what: "intent", error }.emit();
-        match self.shared.config.recording.on_failure_of(self.read_only) {
-            OnFailure::Refuse => Err(journal_refuses()),
-            OnFailure::Forward => Ok(()),
-        }
     }
 }

@@ -133,11 +133,14 @@ impl Call<'_> {
         body: &mut Passage,
     ) -> Result<(), Stop> {
         let chosen = self.choose(client.role);
+        let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
+        if own && self.recording == Recording::Configured {
+            self.recording = Recording::On;
+        }
         if self.recording == Recording::Configured {
             metrics::counter!(observe::UNRECORDED, "reason" => "configured").increment(1);
             return chosen.and_then(|()| self.no_upgrade());
         }
-        let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
         let refusal = self.who.refusal(self.shared, &self.route, own);
         self.admit()?;
         chosen?;
@@ -177,7 +180,6 @@ impl Call<'_> {
     /// record too, and nobody may fill the journal with them.
     pub(super) fn admit(&mut self) -> Result<(), Stop> {
         if !self.who.is_proved() && !self.shared.is_test() {
-            metrics::counter!(observe::UNVERIFIED).increment(1);
             if !self.shared.budget.take() {
                 let text = "too many calls of callers nobody vouches for; slow down";
                 let refusal = Refusal::new("unverified-budget", 503, "SlowDown", text);

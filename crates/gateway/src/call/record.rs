@@ -85,6 +85,9 @@ impl Call<'_> {
             _ => None,
         };
         self.settle(response);
+        if !self.who.is_proved() {
+            metrics::counter!(observe::UNVERIFIED).increment(1);
+        }
 
         let context = self.context(client.tls.as_ref(), failure, counts);
         let exchange = trailbox_record::Call {

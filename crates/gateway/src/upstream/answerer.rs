@@ -6,6 +6,7 @@ use super::tls::{ClientTls, ClientTlsError};
 use crate::config::{EMBEDDABLE, GatewayConfig, UpstreamConfig, VerifiesSignatures};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use trailbox_service_facts::Route;
 
@@ -30,6 +31,10 @@ pub(crate) struct Upstream {
     /// Its idle connections.
     pub(crate) pool: Pool,
     verifies: Mutex<Verifies>,
+    /// Config says to find out by asking.
+    probed: bool,
+    /// It is to be asked, again or for the first time.
+    probe_due: AtomicBool,
 }
 
 /// What is known about an upstream's care for signatures.
@@ -49,8 +54,20 @@ impl Upstream {
         self.verifies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether it is to be probed.
+    pub(crate) fn is_probe_due(&self) -> bool {
+        self.probe_due.load(Ordering::Relaxed)
+    }
+
+    /// It was down: who comes back may be another. What was known holds until
+    /// it is asked again.
+    pub(crate) fn doubt(&self) {
+        self.probe_due.store(self.probed, Ordering::Relaxed);
+    }
+
     /// Notes what a probe found.
     pub(crate) fn found(&self, verifies: Verifies) {
+        self.probe_due.store(false, Ordering::Relaxed);
         *self.verifies.lock().unwrap_or_else(PoisonError::into_inner) = verifies;
     }
 }
@@ -191,6 +208,8 @@ fn remote(
         engine: false,
         authority,
         pool: Pool::new(Endpoint::Tcp { host, port, tls }, limits),
+        probed: verifies == Verifies::Unknown,
+        probe_due: AtomicBool::new(verifies == Verifies::Unknown),
         verifies: Mutex::new(verifies),
     })
 }
@@ -204,6 +223,8 @@ fn engine(socket: &Path, limits: PoolLimits) -> Upstream {
         authority: "engine".to_owned(),
         pool: Pool::new(Endpoint::Unix(socket.to_owned()), limits),
         verifies: Mutex::new(Verifies::No),
+        probed: false,
+        probe_due: AtomicBool::new(false),
     }
 }
 

@@ -21,22 +21,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Most bytes read of an answer to a request of our own.
 const ANSWER_MAX: usize = 1 << 20;
 
-/// Asks every upstream of which nothing is known; how many stay unknown.
-pub(crate) async fn probe_all(shared: &Shared) -> usize {
-    let mut unknown = 0;
+/// Asks every upstream that is to be asked.
+pub(crate) async fn probe_all(shared: &Shared) {
     for (service, upstream) in shared.answerers.remotes() {
-        if upstream.verifies() == Verifies::Unknown && !probe(shared, service, upstream).await {
-            unknown += 1;
+        if upstream.is_probe_due() {
+            probe(shared, service, upstream).await;
         }
     }
-    unknown
 }
 
-async fn probe(shared: &Shared, service: &str, upstream: &Upstream) -> bool {
+async fn probe(shared: &Shared, service: &str, upstream: &Upstream) {
     let raw = request(service, &upstream.authority, shared.clock.now());
     match fetch(shared, upstream, &raw, PATIENCE).await {
         // A server in trouble says nothing about how it is otherwise.
-        Ok((head, _)) if 500 <= head.status => false,
+        Ok((head, _)) if 500 <= head.status => {}
         Ok((head, body)) => {
             let denial = denial(shared, &raw, &head, &body);
             // 400 is also what a server says that does not know the operation.
@@ -44,12 +42,10 @@ async fn probe(shared: &Shared, service: &str, upstream: &Upstream) -> bool {
                 || (head.status == 400 && denial.as_deref().is_some_and(is_identity_code));
             observe::Probed { upstream: &upstream.name, verifies, status: head.status }.emit();
             upstream.found(if verifies { Verifies::Yes { denial } } else { Verifies::No });
-            true
         }
         Err(error) => {
             let error = error.to_string();
             observe::ProbeFailed { upstream: &upstream.name, error: &error }.emit();
-            false
         }
     }
 }
