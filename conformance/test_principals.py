@@ -194,6 +194,20 @@ def test_a_key_is_adopted_from_the_command_line(box):
     carol = Keys("AKIACAROLCAROLCAROLC", "carol-secret-carol-secret-carol-secret-1")
     box.run("principal", "add", "carol", "--access-key-id", carol.access_key_id, "--secret-stdin",
             stdin=carol.secret + "\n")
-    found = identity_of(box, carol)["userIdentity"]
+    box.client("iam", carol).list_users()
+    found = wait_for("a record of the adopted key, from its first call on", lambda: [
+        r for r in box.records() if r["userIdentity"].get("accessKeyId") == carol.access_key_id],
+        timeout=10)[-1]["userIdentity"]
     assert (found["type"], found["userName"]) == ("IAMUser", "carol")
     assert "carol" in box.run("principal", "list", "--output", "json").stdout
+
+
+def test_a_removed_key_is_unknown_at_once(box):
+    dave = Keys("AKIADAVEDAVEDAVEDAVE", "dave-secret-dave-secret-dave-secret-dave")
+    box.run("principal", "add", "dave", "--access-key-id", dave.access_key_id, "--secret-stdin", stdin=dave.secret)
+    box.run("principal", "remove", "dave")
+    box.client("iam", dave).list_roles()
+    held = wait_for("the claim", lambda: [
+        r for r in box.records(account=QUARANTINE)
+        if r["userIdentity"].get("accessKeyId") == dave.access_key_id], timeout=10)
+    assert held[-1]["userIdentity"]["type"] == "Unknown"

@@ -436,6 +436,32 @@ def test_the_cli_copies_objects_both_ways(trailbox, tmp_path):
     assert wanted <= names, wanted - names
 
 
+CLI = {
+    "iam": ("list-users", "ListUsers"),
+    "sts": ("get-caller-identity", "GetCallerIdentity"),
+    "ec2": ("describe-subnets", "DescribeSubnets"),
+    "kms": ("list-keys", "ListKeys"),
+    "sqs": ("list-queues", "ListQueues"),
+    "sns": ("list-topics", "ListTopics"),
+    "dynamodb": ("list-tables", "ListTables"),
+    "lambda": ("list-functions", "ListFunctions20150331"),
+    "cloudwatch": ("list-dashboards", "ListDashboards"),
+    "secretsmanager": ("list-secrets", "ListSecrets"),
+}
+
+
+@pytest.mark.parametrize("service", CLI)
+def test_the_cli_works_unchanged_over_every_service(trailbox, service):
+    command, name = CLI[service]
+    # For SQS alone this CLI passes over AWS_ENDPOINT_URL.
+    trailbox.aws(service, command, *(["--endpoint-url", trailbox.url] if service == "sqs" else []))
+    source = "monitoring" if service == "cloudwatch" else service
+    held = wait_for(f"{name} of the CLI", lambda: [
+        r for r in trailbox.lookup("--event-name", name, "--event-source", f"{source}.amazonaws.com")
+        if "aws-cli" in r["userAgent"]])
+    assert not contains(held[0], {"userIdentity": ALICE_IDENTITY, "readOnly": True, "eventCategory": "Management"})
+
+
 def test_presigned_urls_work_and_name_their_signer(trailbox, seaweed):
     import urllib.request
 
