@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         Command::Lookup(command) => command.run(),
         Command::Principal(command) => command.run(),
         Command::Config(command) => Ok(command.run()),
-        Command::Assert(command) => command.run(),
+        Command::Assert(command) => Ok(command.run()),
         Command::Engine(args) => engine::run(args),
     };
     match done {

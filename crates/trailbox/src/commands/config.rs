@@ -15,19 +15,16 @@ pub(crate) struct ConfigCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Checks a file; names the key and the line of what is wrong.
-    ///
-    /// Example: `trailbox config check trailbox.toml`
+    #[command(after_help = "Example: trailbox config check trailbox.toml")]
     Check {
         /// The file.
         file: PathBuf,
     },
     /// Prints every key with its meaning, unit and default.
-    ///
-    /// Example: `trailbox config default > trailbox.toml`
+    #[command(after_help = "Example: trailbox config default > trailbox.toml")]
     Default,
     /// Says what one key means.
-    ///
-    /// Example: `trailbox config explain recording.durability`
+    #[command(after_help = "Example: trailbox config explain recording.durability")]
     Explain {
         /// The key, with or without its section.
         key: String,

@@ -16,9 +16,8 @@ use tokio::process::{Child, Command};
 const START_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts everything embedded, makes real signed S3 and STS calls, and prints who did what.
-///
-/// Example: `trailbox demo --exit`
 #[derive(Debug, Args)]
+#[command(after_help = "Example: trailbox demo --exit")]
 pub(crate) struct Demo {
     /// End after the table instead of staying up.
     #[arg(long)]

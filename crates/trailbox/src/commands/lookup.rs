@@ -2,7 +2,7 @@
 
 use super::{Target, small_runtime};
 use crate::client::Admin;
-use crate::render::{Output, Rows};
+use crate::render::{Output, Rows, say};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -11,12 +11,11 @@ use std::process::ExitCode;
 const PAGE: usize = 1000;
 
 /// Looks up records: management calls, objects, items and messages; newest first.
-///
-/// Examples:
-///   trailbox lookup --event-name `DeleteObject` --username alice --last 2h
-///   trailbox lookup --category data --resource `arn:aws:s3:::reports/budget.csv` --output json
-///   trailbox lookup --text 203.0.113.9
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  trailbox lookup --event-name DeleteObject --username alice --last 2h
+  trailbox lookup --category data --resource arn:aws:s3:::reports/budget.csv --output json
+  trailbox lookup --text 203.0.113.9")]
 pub(crate) struct Lookup {
     #[command(flatten)]
     target: Target,
@@ -93,9 +92,9 @@ impl Lookup {
             self.collect(&admin).await
         })?;
         match self.output {
-            Output::Json => println!("{}", serde_json::to_string_pretty(&records)?),
-            Output::Table => println!("{}", rows(&records).table()),
-            Output::Csv => print!("{}", rows(&records).csv()),
+            Output::Json => say(&(serde_json::to_string_pretty(&records)? + "\n"))?,
+            Output::Table => say(&(rows(&records).table() + "\n"))?,
+            Output::Csv => say(&rows(&records).csv())?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -2,7 +2,7 @@
 
 use super::{Target, small_runtime};
 use crate::client::Admin;
-use crate::render::{Output, Rows};
+use crate::render::{Output, Rows, say};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -22,22 +22,19 @@ pub(crate) struct PrincipalCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Registers a principal; adopts a key it has, or makes one.
-    ///
-    /// Examples:
-    ///   `printf %s "$SECRET" | trailbox principal add alice --access-key-id AKIA… --secret-stdin`
-    ///   `trailbox principal add deploy --kind role`
+    #[command(after_help = "Examples:
+  printf %s \"$SECRET\" | trailbox principal add alice --access-key-id AKIA… --secret-stdin
+  trailbox principal add deploy --kind role")]
     Add(Add),
     /// Lists principals and their keys.
-    ///
-    /// Example: `trailbox principal list --output json`
+    #[command(after_help = "Example: trailbox principal list --output json")]
     List {
         /// How the list is written.
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
     /// Removes a principal with its keys.
-    ///
-    /// Example: `trailbox principal remove alice`
+    #[command(after_help = "Example: trailbox principal remove alice")]
     Remove {
         /// Name, or the whole ARN.
         name: String,
@@ -52,8 +49,7 @@ enum Action {
     ///
     /// CSV needs a header with `user name`, `access key id` and `secret access key`;
     /// JSON is a list of objects. All rows are taken, or none.
-    ///
-    /// Example: `trailbox principal import users.csv`
+    #[command(after_help = "Example: trailbox principal import users.csv")]
     Import {
         /// CSV or JSON file.
         file: PathBuf,
@@ -62,8 +58,7 @@ enum Action {
         account: Option<String>,
     },
     /// Switches a key off or on, or removes it.
-    ///
-    /// Example: `trailbox principal key AKIAIOSFODNN7EXAMPLE off`
+    #[command(after_help = "Example: trailbox principal key AKIAIOSFODNN7EXAMPLE off")]
     Key {
         /// The key.
         access_key_id: String,
@@ -134,7 +129,7 @@ impl PrincipalCommand {
                 Action::Key { access_key_id, change } => key(&admin, &access_key_id, change).await,
             }
         })?;
-        println!("{done}");
+        say(&(done + "\n"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

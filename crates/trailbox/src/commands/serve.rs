@@ -8,11 +8,10 @@ use std::process::ExitCode;
 use trailbox_gateway::config::UpstreamConfig;
 
 /// Records every call that comes in on one port.
-///
-/// Examples:
-///   trailbox serve --upstream s3=http://127.0.0.1:9000 --upstream `http://127.0.0.1:5000`
-///   trailbox serve --mode test --upstream `http://127.0.0.1:5000`
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  trailbox serve --upstream s3=http://127.0.0.1:9000 --upstream http://127.0.0.1:5000
+  trailbox serve --mode test --upstream http://127.0.0.1:5000")]
 pub(crate) struct Serve {
     /// Configuration file; flags override what they name.
     #[arg(long, value_name = "FILE", env = "TRAILBOX_CONFIG")]

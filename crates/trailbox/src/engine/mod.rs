@@ -4,6 +4,7 @@
 //! It is started by the recorder, told its settings on standard input, woken
 //! by bytes there, and stops when that input ends.
 
+mod figures;
 mod follower;
 mod people;
 mod server;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Notify, watch};
 use trailbox_api::Engine;
+use trailbox_history::History;
 use trailbox_store::StoreService;
 
 /// Not for people: `trailbox serve` starts it.
@@ -30,6 +32,7 @@ pub(crate) struct EngineArgs {}
 pub(super) struct Parts {
     pub(super) api: Engine,
     pub(super) store: StoreService,
+    pub(super) history: Arc<History>,
 }
 
 /// Runs until standard input ends.

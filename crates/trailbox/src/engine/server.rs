@@ -74,6 +74,9 @@ async fn answer(parts: &Parts, request: Request<Incoming>) -> Response<Body> {
     if service == "s3" {
         return stored(parts.store.call(request).await);
     }
+    if service == "metrics" {
+        return plain(200, super::figures::text(&parts.history.stats()));
+    }
     match own(parts, request).await {
         Ok(answer) => whole(answer),
         Err(err) => {
@@ -138,8 +141,8 @@ fn whole(answer: OwnAnswer) -> Response<Body> {
     response.body(body).unwrap_or_else(|_| plain(500, "{\"__type\":\"InternalFailure\"}"))
 }
 
-fn plain(status: u16, text: &'static str) -> Response<Body> {
-    let body = Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {});
+fn plain(status: u16, text: impl Into<Bytes>) -> Response<Body> {
+    let body = Full::new(text.into()).map_err(|never| match never {});
     let mut response = Response::new(body.boxed());
     *response.status_mut() =
         hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);

@@ -100,8 +100,9 @@ pub(super) async fn start(settings: EngineSettings) -> anyhow::Result<Started> {
         clock.clone(),
         random.clone(),
     )?;
+    let parts = Arc::new(Parts { api, store, history: history.clone() });
     let follower = Follower { history, registry, reader };
-    Ok(Started { listener: bind(&data)?, parts: Arc::new(Parts { api, store }), follower, held })
+    Ok(Started { listener: bind(&data)?, parts, follower, held })
 }
 
 /// A restarted engine waits for the one before it.
