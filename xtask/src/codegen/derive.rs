@@ -20,13 +20,29 @@ const KEPT_OUTPUTS: [(&str, &str); 4] =
 /// Every service below `data`, sorted by name.
 pub(super) fn all(data: &Path) -> anyhow::Result<Vec<Service>> {
     let old = old_ec2(data)?;
-    let mut services = Vec::new();
-    for (name, file) in models::newest(data)? {
-        let model = models::read(&file)?;
-        let service = Derivation::new(&name, &model).service(&old);
-        services.push(service.with_context(|| format!("service `{name}`"))?);
-    }
+    let files = models::newest(data)?;
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let parts: anyhow::Result<Vec<Vec<Service>>> = std::thread::scope(|scope| {
+        let every = |start: usize| {
+            let mine = files.iter().skip(start).step_by(workers);
+            let old = &old;
+            scope.spawn(move || mine.map(|(name, file)| one(name, file, old)).collect())
+        };
+        let handles: Vec<_> = (0..workers).map(every).collect();
+        let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {
+            handle.join().unwrap_or_else(|_| bail!("a worker panicked"))
+        };
+        handles.into_iter().map(join).collect()
+    });
+    let mut services = parts?.concat();
+    services.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(services)
+}
+
+fn one(name: &str, file: &Path, old: &HashSet<String>) -> anyhow::Result<Service> {
+    let model = models::read(file)?;
+    let service = Derivation::new(name, &model).service(old);
+    service.with_context(|| format!("service `{name}`"))
 }
 
 fn old_ec2(data: &Path) -> anyhow::Result<HashSet<String>> {

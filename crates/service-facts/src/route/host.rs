@@ -31,6 +31,9 @@ pub(super) fn is_endpoint_of(host: &str, endpoint_prefix: &str) -> bool {
 pub(super) fn bucket<'a>(host: &'a str, domains: &[String]) -> Option<&'a str> {
     for domain in domains {
         let domain = domain.trim_matches('.');
+        if domain.is_empty() {
+            continue;
+        }
         if host.eq_ignore_ascii_case(domain) {
             return None;
         }

@@ -62,6 +62,17 @@ pub fn encode(services: &[Service]) -> Result<Vec<u8>, TableError> {
         .map_err(|error| TableError::Compression { reason: error.to_string() })
 }
 
+/// Whether `bytes` are a table of exactly these services: the comparison is
+/// made before compression, so it is quick and no release of the compressor
+/// changes it.
+///
+/// # Errors
+///
+/// [`TableError`] when `bytes` do not decompress.
+pub fn holds(bytes: &[u8], services: &[Service]) -> Result<bool, TableError> {
+    Ok(read::inflate(bytes)? == write::write(services))
+}
+
 /// Every service of a table made by [`encode`].
 ///
 /// # Errors

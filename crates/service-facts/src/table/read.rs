@@ -90,7 +90,7 @@ impl Table {
     }
 }
 
-fn inflate(compressed: &[u8]) -> Result<Vec<u8>, TableError> {
+pub(super) fn inflate(compressed: &[u8]) -> Result<Vec<u8>, TableError> {
     let failed = |reason: String| TableError::Compression { reason };
     let decoder =
         zstd::stream::Decoder::new(compressed).map_err(|error| failed(error.to_string()))?;
