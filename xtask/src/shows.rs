@@ -4,7 +4,7 @@
 //! gate runs that one.
 
 use crate::run::{cargo, command, loudly, root};
-use crate::{vectors, venv};
+use crate::{routing, vectors, venv};
 use anyhow::bail;
 use std::path::PathBuf;
 use std::process::Command;
@@ -34,6 +34,7 @@ fn recorder(short: bool) -> anyhow::Result<()> {
     heading(3, "exchanges become the records AWS wrote");
     genuine_records()?;
     heading(4, "upstreams see the client's bytes, and every operation has its name");
+    routing::run(&routing::requests()?)?;
     loudly(pytest(&binary, short)?.arg("conformance/test_transparency.py"))?;
     heading(5, "kill -9 loses nothing that was acknowledged");
     loudly(pytest(&binary, short)?.arg("conformance/test_crash.py"))

@@ -6,7 +6,12 @@
 //! just formed and syncs each. The ratio of frames per second is what counts.
 //! `TRAILBOX_BENCH_DIR` names the directory (default: the target directory),
 //! `TRAILBOX_BENCH_SECONDS` the length of a leg (default 2).
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::format_push_string,
+    reason = "a benchmark"
+)]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a benchmark")]
 
 use bytes::Bytes;
@@ -52,6 +57,7 @@ struct Leg {
     frames_per_second: f64,
     p50: Duration,
     p99: Duration,
+    cpu_micros_per_frame: f64,
     frames_per_batch: f64,
     bytes_per_batch: usize,
 }
@@ -98,7 +104,7 @@ async fn ours(dir: &Path, tasks: usize, seal: bool, time: Duration) -> Leg {
     let stop = Arc::new(AtomicBool::new(false));
     let frames: Vec<Vec<Frame>> =
         (0..tasks).map(|task| (0..8).map(|n| record(task, n)).collect()).collect();
-    let began = Instant::now();
+    let (began, cpu) = (Instant::now(), cpu_seconds());
     let workers: Vec<_> = frames
         .into_iter()
         .map(|frames| {
@@ -123,7 +129,7 @@ async fn ours(dir: &Path, tasks: usize, seal: bool, time: Duration) -> Leg {
     for worker in workers {
         took.extend(worker.await.unwrap());
     }
-    let elapsed = began.elapsed();
+    let (elapsed, cpu) = (began.elapsed(), cpu_seconds() - cpu);
     let stats = journal.stats();
     journal.close().await.unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
@@ -131,6 +137,7 @@ async fn ours(dir: &Path, tasks: usize, seal: bool, time: Duration) -> Leg {
         frames_per_second: stats.frames as f64 / elapsed.as_secs_f64(),
         p50: percentile(&mut took, 50),
         p99: percentile(&mut took, 99),
+        cpu_micros_per_frame: cpu * 1e6 / stats.frames as f64,
         frames_per_batch: stats.frames as f64 / stats.batches as f64,
         bytes_per_batch: (stats.bytes / stats.batches) as usize,
     }
@@ -143,7 +150,7 @@ fn raw(dir: &Path, like: &Leg, time: Duration) -> Leg {
     let mut took = Vec::new();
     let mut file = RealDisk.create(&path).unwrap();
     let mut at = 0;
-    let began = Instant::now();
+    let (began, cpu) = (Instant::now(), cpu_seconds());
     while began.elapsed() < time {
         if at >= 64 << 20 {
             RealDisk.remove(&path).unwrap();
@@ -156,16 +163,24 @@ fn raw(dir: &Path, like: &Leg, time: Duration) -> Leg {
         took.push(began.elapsed());
         at += bytes.len() as u64;
     }
-    let elapsed = began.elapsed();
+    let (elapsed, cpu) = (began.elapsed(), cpu_seconds() - cpu);
     RealDisk.remove(&path).unwrap();
     let batches = took.len() as f64;
     Leg {
         frames_per_second: batches * like.frames_per_batch / elapsed.as_secs_f64(),
         p50: percentile(&mut took, 50),
         p99: percentile(&mut took, 99),
+        cpu_micros_per_frame: cpu * 1e6 / (batches * like.frames_per_batch),
         frames_per_batch: like.frames_per_batch,
         bytes_per_batch: like.bytes_per_batch,
     }
+}
+
+/// Processor time of this process, all threads: ticks of 10 ms on Linux.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 fn percentile(took: &mut [Duration], percent: usize) -> Duration {
@@ -190,7 +205,11 @@ fn main() {
     println!(
         "tasks seal  frames/batch  ours f/s   raw f/s   ratio  ours p50/p99 ms  raw p50/p99 ms  p99 ratio"
     );
+    let only = std::env::var("TRAILBOX_BENCH_TASKS").ok().and_then(|text| text.parse().ok());
     for (tasks, seal) in [(1, false), (64, false), (1000, false), (4000, false), (1000, true)] {
+        if only.is_some_and(|only: usize| only != tasks) {
+            continue;
+        }
         let mut legs = Vec::new();
         for _ in 0..ROUNDS {
             let ours = runtime.block_on(ours(&dir, tasks, seal, time));
@@ -206,7 +225,7 @@ fn print_row(tasks: usize, seal: bool, legs: &[(Leg, Leg)]) {
     let of = |value: &dyn Fn(&(Leg, Leg)) -> f64| median(legs.iter().map(value).collect());
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     println!(
-        "{tasks:5} {seal:5} {:12.1} {:10.0} {:9.0} {:7.2}  {:7.3} {:7.3}  {:6.3} {:7.3}  {:8.2}",
+        "{tasks:5} {seal:5} {:12.1} {:10.0} {:9.0} {:7.2}  {:7.3} {:7.3}  {:6.3} {:7.3}  {:8.2}  {:6.2} {:6.2}",
         of(&|legs| legs.0.frames_per_batch),
         of(&|legs| legs.0.frames_per_second),
         of(&|legs| legs.1.frames_per_second),
@@ -216,5 +235,7 @@ fn print_row(tasks: usize, seal: bool, legs: &[(Leg, Leg)]) {
         of(&|legs| ms(legs.1.p50)),
         of(&|legs| ms(legs.1.p99)),
         of(&|legs| ms(legs.0.p99) / ms(legs.1.p99)),
+        of(&|legs| legs.0.cpu_micros_per_frame),
+        of(&|legs| legs.1.cpu_micros_per_frame),
     );
 }

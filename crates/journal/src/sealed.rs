@@ -6,6 +6,7 @@ use crate::format::block::{Block, Descriptor, nonce};
 use crate::format::crypt::{Cipher, HASH, Purpose};
 use crate::format::cursor::Cursor;
 use crate::format::footer::{Footer, Section, TAIL};
+use crate::format::frame::BODY_MAX;
 use crate::format::header::{HEADER_MAX, Header, HeaderError};
 use crate::format::merkle;
 use crate::{Corruption, DataKeys, KeyError};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 /// No compressed table or index grows beyond this. Bytes.
 const TABLE_MAX: usize = 256 << 20;
+/// No block is longer before compression: one frame may stand alone. Bytes.
+const BLOCK_MAX: usize = 2 * BODY_MAX;
 
 /// An open sealed file; header and footer are verified.
 #[derive(Debug)]
@@ -98,6 +101,10 @@ impl SealedFile {
             len: u64::from(descriptor.stored_len),
             crc: descriptor.stored_crc,
         };
+        let raw_len = descriptor.raw_len as usize;
+        if raw_len > BLOCK_MAX {
+            return Err(self.corrupt(descriptor.offset, "block is longer than any block"));
+        }
         let mut stored = self.section(section, "block")?;
         if !descriptor.clear {
             let key = match keys.by_id(&descriptor.account, descriptor.key_id) {
@@ -110,7 +117,7 @@ impl SealedFile {
                 .map_err(|_| self.corrupt(descriptor.offset, "block does not decrypt"))?;
             stored.truncate(len);
         }
-        let raw = zstd::bulk::decompress(&stored, descriptor.raw_len as usize)
+        let raw = zstd::bulk::decompress(&stored, raw_len)
             .map_err(|_| self.corrupt(descriptor.offset, "block does not decompress"))?;
         Block::decode(raw, descriptor.summary.count)
             .map(Opened::Block)

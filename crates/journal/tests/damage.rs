@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{FixedKeys, frame, number, open_with, options, read_all, reader, record, wait_until};
+use common::{
+    FixedKeys, ends_in, frame, number, open_with, options, read_all, reader, record, wait_until,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use trailbox_journal::disk::{Disk, SimulatedDisk};
@@ -37,7 +39,7 @@ impl Scene {
 
     fn open_file(&self) -> PathBuf {
         let names = self.disk.list(Path::new(DIR)).unwrap();
-        Path::new(DIR).join(names.iter().find(|name| name.ends_with(".open")).unwrap())
+        Path::new(DIR).join(names.iter().find(|name| ends_in(name, "open")).unwrap())
     }
 
     fn bytes(&self, path: &Path) -> Vec<u8> {
@@ -171,7 +173,7 @@ async fn damage_in_a_sealed_file_is_found_at_opening_or_at_reading_never_passed_
     let names: Vec<String> = {
         let scene = sealed_scene().await;
         let mut names = scene.disk.list(Path::new(DIR)).unwrap();
-        names.retain(|name| name.ends_with(".sealed"));
+        names.retain(|name| ends_in(name, "sealed"));
         names.sort_unstable();
         names
     };
@@ -230,7 +232,7 @@ async fn a_sealing_that_was_cut_off_is_cleaned_up_without_loss_or_repetition() {
             read_all(disk.clone(), &keys, Path::new(DIR)).iter().map(number).collect();
         assert_eq!(found, numbers, "power lost at operation {operation}");
         let names = disk.list(Path::new(DIR)).unwrap();
-        assert!(names.iter().all(|name| !name.ends_with(".tmp")), "{names:?}");
+        assert!(names.iter().all(|name| !ends_in(name, "tmp")), "{names:?}");
     }
 }
 

@@ -5,7 +5,8 @@
 mod common;
 
 use common::{
-    FixedKeys, assert_same, frame, number, open_with, options, read_all, record, wait_until,
+    FixedKeys, assert_same, ends_in, frame, number, open_with, options, read_all, record,
+    wait_until,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -20,7 +21,7 @@ const DIR: &str = "/journal";
 
 fn settings() -> Options {
     let mut settings = options(Path::new(DIR));
-    settings.segment_bytes = 8 << 10;
+    settings.segment_bytes = 4 << 10;
     settings.reserve_bytes = 4 << 10;
     settings
 }
@@ -92,11 +93,11 @@ async fn whatever_operation_fails_nothing_acknowledged_is_lost_and_nothing_is_th
         let simulated = SimulatedDisk::new(1);
         let (journal, _) =
             open_with(Arc::new(simulated.clone()), &Arc::default(), settings()).unwrap();
-        work(&journal, 0..40).await;
+        work(&journal, 0..16).await;
         journal.close().await.unwrap();
         simulated.operations()
     };
-    assert!(operations > 150, "{operations}");
+    assert!(operations > 80, "{operations}");
     // Every operation meets a power loss and, in turn, one of the others;
     // `TRAILBOX_FAULTS=all` lets every operation meet every fault.
     let all = std::env::var("TRAILBOX_FAULTS").is_ok_and(|which| which == "all");
@@ -123,12 +124,12 @@ async fn fail_once(fault: Fault, operation: u64) {
         }
         Err(_) => open_with(disk, &keys, settings()).unwrap().0,
     };
-    let mut acknowledged = work(&journal, 0..40).await;
+    let mut acknowledged = work(&journal, 0..16).await;
     // The very last operations may not have been reached yet.
     if fault != Fault::PowerLoss && simulated.operations() > operation {
         wait_until(&what, || journal.admission() == Admission::Open);
-        let more = work(&journal, 40..45).await;
-        assert_eq!(more.len(), 10, "{what}: all is well again");
+        let more = work(&journal, 40..42).await;
+        assert_eq!(more.len(), 4, "{what}: all is well again");
         acknowledged.extend(more);
     }
     simulated.cut_power();
@@ -249,8 +250,7 @@ async fn durable_content_that_decayed_under_a_failed_sync_stops_the_journal_for_
     for n in 0..5 {
         journal.append(record(n)).await.unwrap();
     }
-    let name =
-        disk.list(Path::new(DIR)).unwrap().into_iter().find(|n| n.ends_with(".open")).unwrap();
+    let name = disk.list(Path::new(DIR)).unwrap().into_iter().find(|n| ends_in(n, "open")).unwrap();
     // The write of the next batch succeeds, its sync does not.
     simulated.fail_at(simulated.operations() + 1, Fault::Error(ErrorKind::Other));
     simulated.damage(&Path::new(DIR).join(name), |bytes| bytes[400] ^= 1);

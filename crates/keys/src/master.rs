@@ -112,7 +112,7 @@ impl MasterKey {
     /// can read everything.
     #[must_use]
     pub fn escrow_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(STANDARD.encode(&*self.key))
+        Zeroizing::new(STANDARD.encode(self.key.as_slice()))
     }
 
     /// The key for one purpose of this crate.

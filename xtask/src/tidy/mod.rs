@@ -29,6 +29,8 @@ pub(crate) fn run(update: bool) -> anyhow::Result<()> {
     if !findings.is_empty() {
         bail!("tidy found {} things:\n  {}", findings.len(), findings.join("\n  "));
     }
+    crate::compat::run(true)?;
+    crate::codegen::run(true)?;
     spelling()
 }
 

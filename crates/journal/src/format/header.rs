@@ -78,6 +78,7 @@ impl Header {
         let len = usize::from(cursor.u16().ok_or_else(|| bad("header is cut short"))?);
         let (fields, crc) = bytes
             .get(..len)
+            .filter(|_| len >= FIXED + 4)
             .and_then(|header| header.split_last_chunk::<4>())
             .ok_or_else(|| bad("header is cut short"))?;
         if crc32c::crc32c(fields) != u32::from_le_bytes(*crc) {

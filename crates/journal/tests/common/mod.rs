@@ -159,3 +159,8 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
     panic!("not within ten seconds: {what}");
 }
+
+/// Whether a file name ends in `.suffix`.
+pub fn ends_in(name: &str, suffix: &str) -> bool {
+    name.rsplit('.').next() == Some(suffix)
+}

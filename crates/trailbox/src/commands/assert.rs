@@ -76,16 +76,15 @@ impl Assert {
 
 /// A line for each assertion; for one that does not hold, what was found instead.
 fn report(answer: &Value) -> String {
-    let mut text = String::new();
-    for result in list(&answer["results"]) {
+    let lines = list(&answer["results"]).iter().map(|result| {
         let assertion = result["assertion"].as_str().unwrap_or("");
         if result["holds"] == Value::Bool(true) {
-            text += &format!("holds: {assertion}\n");
+            format!("holds: {assertion}\n")
         } else {
-            text += &format!("FAILS: {assertion}\n{}", instead(result));
+            format!("FAILS: {assertion}\n{}", instead(result))
         }
-    }
-    text
+    });
+    lines.collect()
 }
 
 /// What was counted, the calls that came nearest, and the calls there were.
