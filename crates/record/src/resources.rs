@@ -15,6 +15,9 @@ use trailbox_service_facts::Service;
 use trailbox_service_facts::decode::Tree;
 use trailbox_service_facts::tables::ResourceRow;
 
+/// Most names of one call that become resources; no AWS call takes as many.
+const NAMES_MAX: usize = 1000;
+
 /// The decoded halves of a call, as far as there are any.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Decoded<'a> {
@@ -115,11 +118,9 @@ fn texts(call: &Call<'_>, tree: &Tree, path: &str) -> Vec<String> {
             .collect();
     }
     let mut found: Vec<String> = Vec::new();
-    for tree in held {
-        for name in names_of(service, tree) {
-            if !name.is_empty() && !found.contains(&name) {
-                found.push(name);
-            }
+    for name in held.into_iter().flat_map(|tree| names_of(service, tree)).take(NAMES_MAX) {
+        if !name.is_empty() && !found.contains(&name) {
+            found.push(name);
         }
     }
     found

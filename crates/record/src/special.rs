@@ -5,6 +5,7 @@ use crate::call::{Call, CallContext, Category, ParseRecordError, Record};
 use crate::writer::{Fields, parse_uuid};
 use crate::{derived_id, s3};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use trailbox_clock::Micros;
 use trailbox_service_facts::decode::{Element, parse_xml, plain_body};
 
@@ -61,9 +62,10 @@ fn named(root: &Element, name: &str) -> Vec<Deleted> {
 }
 
 fn quietly_deleted(asked: &Element, answer: &Element) -> Vec<Deleted> {
-    let failed = named(answer, "Error");
+    let failed: HashSet<String> =
+        named(answer, "Error").into_iter().map(|object| object.key).collect();
     let mut objects = named(asked, "Object");
-    objects.retain(|object| !failed.iter().any(|failed| failed.key == object.key));
+    objects.retain(|object| !failed.contains(&object.key));
     objects
 }
 

@@ -2,12 +2,16 @@
 
 use super::DecodeError;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use trailbox_exchange::decode_pairs;
 
 /// Most fields in one request.
 const FIELDS_MAX: usize = 20_000;
 /// Most name parts in one field.
 const PARTS_MAX: usize = 32;
+
+/// Children beyond which a name is looked up instead of searched for.
+const SEARCHED_MAX: usize = 32;
 
 /// One name part: its value, if it has one, and what stands below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub struct FormNode {
     pub value: Option<String>,
     /// Next name parts, in the order of their first field.
     pub children: Vec<(String, FormNode)>,
+    /// Places of the children by name, once there are many.
+    places: HashMap<String, usize>,
 }
 
 impl FormNode {
@@ -51,19 +57,32 @@ impl FormNode {
     }
 
     fn enter(&mut self, part: &str) -> &mut Self {
-        // Fields of one list usually stand together: look at the newest first.
-        let at = self.children.iter().rposition(|(held, _)| held == part);
-        let at = at.unwrap_or_else(|| {
+        let at = self.place(part).unwrap_or_else(|| {
+            let at = self.children.len();
             self.children.push((part.to_owned(), Self::default()));
-            self.children.len() - 1
+            if at == SEARCHED_MAX {
+                let names = self.children.iter().map(|(name, _)| name.clone());
+                self.places = names.zip(0..).collect();
+            } else if SEARCHED_MAX < at {
+                self.places.insert(part.to_owned(), at);
+            }
+            at
         });
         &mut self.children[at].1
+    }
+
+    fn place(&self, part: &str) -> Option<usize> {
+        if SEARCHED_MAX < self.children.len() {
+            return self.places.get(part).copied();
+        }
+        // Fields of one list usually stand together: look at the newest first.
+        self.children.iter().rposition(|(held, _)| held == part)
     }
 
     /// What stands below `part`.
     #[must_use]
     pub fn child(&self, part: &str) -> Option<&Self> {
-        self.children.iter().find(|(held, _)| held == part).map(|(_, node)| node)
+        self.place(part).map(|at| &self.children[at].1)
     }
 
     /// What stands below a name of several parts.
@@ -103,6 +122,19 @@ mod tests {
         let values: Vec<_> = list.iter().map(|(n, node)| (*n, node.value.as_deref())).collect();
         assert_eq!(values, [(2, Some("y")), (10, Some("x"))]);
         assert_eq!(root.field("B"), Some("1 2"));
+    }
+
+    #[test]
+    fn many_names_are_found_as_few_are() {
+        let text: Vec<String> = (0..2000).map(|n| format!("N{n}.X={n}&N{n}.Y=1")).collect();
+        let root = FormNode::parse(text.join("&").as_bytes()).unwrap();
+        assert_eq!(root.children.len(), 2000);
+        for n in [0, 31, 32, 33, 1999] {
+            let node = root.child(&format!("N{n}")).unwrap();
+            assert_eq!(node.field("X"), Some(n.to_string().as_str()));
+            assert_eq!(node.field("Y"), Some("1"));
+        }
+        assert_eq!(root.child("N2000"), None);
     }
 
     #[test]

@@ -10,11 +10,18 @@ use crate::model::{Member, Service, ShapeId, ShapeKind};
 pub(super) fn structure(service: &Service, shape: ShapeId, element: &Element) -> Tree {
     let members = service.members(shape);
     let mut known: Vec<(u32, Tree)> = Vec::new();
+    let mut places: Vec<Option<usize>> = vec![None; members.len()];
     let mut unknown = Vec::new();
     for child in &element.children {
         let at = members.iter().position(|member| named(service, member, child.local()));
-        match at.and_then(|at| Some((u32::try_from(at).ok()?, &members[at]))) {
-            Some((at, member)) => add(service, &mut known, at, member, child),
+        match at.and_then(|at| Some((at, u32::try_from(at).ok()?))) {
+            Some((at, id)) => {
+                let place = *places[at].get_or_insert_with(|| {
+                    known.push((id, Tree::Null));
+                    known.len() - 1
+                });
+                add(service, &mut known[place].1, &members[at], child);
+            }
             None if child.local() == "ResponseMetadata" => {}
             None => push_unknown(&mut unknown, child.local(), child.to_tree()),
         }
@@ -58,26 +65,27 @@ fn named(service: &Service, member: &Member, name: &str) -> bool {
     }
 }
 
-/// Adds a child; elements of a flattened list or map gather under one member.
-fn add(service: &Service, known: &mut Vec<(u32, Tree)>, at: u32, member: &Member, child: &Element) {
-    let kind = service.shape(member.shape).map(|shape| &shape.kind);
-    let held = known.iter().position(|(held, _)| *held == at);
-    match kind {
+/// Puts a child in its place; elements of a flattened list or map gather
+/// there, of any other member the last one counts.
+fn add(service: &Service, place: &mut Tree, member: &Member, child: &Element) {
+    match service.shape(member.shape).map(|shape| &shape.kind) {
         Some(ShapeKind::List { member: of, flattened, .. }) if *flattened || member.flattened => {
             let element = value(service, *of, child);
-            match held.map(|held| &mut known[held].1) {
-                Some(Tree::List(elements)) => elements.push(element),
-                _ => known.push((at, Tree::List(vec![element]))),
+            if let Tree::List(elements) = place {
+                elements.push(element);
+            } else {
+                *place = Tree::List(vec![element]);
             }
         }
         Some(kind @ ShapeKind::Map { flattened, .. }) if *flattened || member.flattened => {
             let entry = entry(service, kind, child);
-            match held.map(|held| &mut known[held].1) {
-                Some(Tree::Map(entries)) => entries.extend(entry),
-                _ => known.push((at, Tree::Map(entry.into_iter().collect()))),
+            if let Tree::Map(entries) = place {
+                entries.extend(entry);
+            } else {
+                *place = Tree::Map(entry.into_iter().collect());
             }
         }
-        _ => known.push((at, value(service, member.shape, child))),
+        _ => *place = value(service, member.shape, child),
     }
 }
 

@@ -179,9 +179,18 @@ fn document(
     Ok(typed::typed(service, shape, untyped))
 }
 
+/// Names beyond which a repeated one is no longer gathered: a document of
+/// nothing but strange names must not cost the square of its length.
+const GATHERED_MAX: usize = 500;
+
 /// Adds what the model does not know; a repeated name becomes a list.
 fn push_unknown(unknown: &mut Vec<(String, Tree)>, name: &str, value: Tree) {
-    match unknown.iter_mut().find(|(held, _)| held == name) {
+    let held = if unknown.len() < GATHERED_MAX {
+        unknown.iter_mut().find(|(held, _)| held == name)
+    } else {
+        None
+    };
+    match held {
         Some((_, Tree::List(elements))) => elements.push(value),
         Some((_, held)) => {
             let first = std::mem::replace(held, Tree::Null);

@@ -3,8 +3,8 @@
 //! A document type or an entity of its own is refused, so nothing expands.
 //! Nesting and the number of elements are capped.
 
-use super::DecodeError;
 use super::tree::Tree;
+use super::{DecodeError, push_unknown};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
@@ -56,15 +56,7 @@ impl Element {
         }
         let mut entries: Vec<(String, Tree)> = Vec::new();
         for child in &self.children {
-            let value = child.to_tree();
-            match entries.iter_mut().find(|(name, _)| name == child.local()) {
-                Some((_, Tree::List(elements))) => elements.push(value),
-                Some((_, held)) => {
-                    let first = std::mem::replace(held, Tree::Null);
-                    *held = Tree::List(vec![first, value]);
-                }
-                None => entries.push((child.local().to_owned(), value)),
-            }
+            push_unknown(&mut entries, child.local(), child.to_tree());
         }
         Tree::Map(entries)
     }
