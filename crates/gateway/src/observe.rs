@@ -31,7 +31,8 @@ pub const UPSTREAM_SECONDS: &str = "trailbox_upstream_seconds";
 /// Seconds until a record or intent was durable. Histogram.
 pub const JOURNAL_SECONDS: &str = "trailbox_journal_seconds";
 
-/// Describes every metric to the installed recorder.
+/// Describes every metric to the installed recorder; those without labels are
+/// there from the start, at zero.
 pub fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!(SEEN, "Calls whose head was read.");
@@ -46,6 +47,9 @@ pub fn describe() {
     describe_histogram!(ADDED_SECONDS, "Seconds a call spent in the gateway itself.");
     describe_histogram!(UPSTREAM_SECONDS, "Seconds from the last request byte to the answer.");
     describe_histogram!(JOURNAL_SECONDS, "Seconds until a frame was durable.");
+    for name in [SEEN, RECORDED, JOURNALLED, UNVERIFIED] {
+        metrics::counter!(name).increment(0);
+    }
 }
 
 /// A listener accepts connections.

@@ -3,6 +3,7 @@
 use crate::support::{Ask, Setup, Upstream, answer, ok};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 const DELETE: &str = "DELETE /b/k HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -96,6 +97,30 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
         assert!(!answer.whole, "{reply:?}");
         assert_eq!(bed.only_record().await["eventName"], "GetObject");
     }
+}
+
+/// A body that ends with its connection looks whole unless the end is a reset.
+#[tokio::test]
+async fn a_reset_upstream_resets_its_client() {
+    let upstream = Upstream::scripted(|_, mut peer| async move {
+        peer.request().await.unwrap();
+        peer.write(b"HTTP/1.0 200 OK\r\n\r\nsome of it").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        peer.stream.set_zero_linger().unwrap();
+    })
+    .await;
+    let bed = Setup::with_default(&upstream).start().await;
+    let mut peer = bed.connect().await;
+    peer.write(GET.as_bytes()).await;
+    let end = loop {
+        match peer.stream.read_buf(&mut peer.buffer).await {
+            Ok(0) => break None,
+            Ok(_) => {}
+            Err(error) => break Some(error.kind()),
+        }
+    };
+    assert_eq!(end, Some(std::io::ErrorKind::ConnectionReset));
+    bed.only_record().await;
 }
 
 #[tokio::test]

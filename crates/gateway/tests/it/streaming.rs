@@ -138,6 +138,33 @@ async fn a_forged_chunk_ends_the_upload() {
     assert!(upstream.requests().iter().all(|request| !request.whole));
 }
 
+/// Bodies that must be whole first share a bounded room; nobody is refused.
+#[tokio::test]
+async fn large_forms_wait_for_room_and_all_get_through() {
+    let upstream = Upstream::agreeable().await;
+    let setup =
+        Setup::with_default(&upstream).edit(|config| config.limits.buffered_bytes_max = 300 * 1024);
+    let bed = setup.start().await;
+    let form = format!("Action=ListUsers&Version=2010-05-08&X={}", "x".repeat(200_000));
+    let request = Ask::query("iam", &form).signed(bed.now());
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let mut peer = bed.connect().await;
+        let request = request.clone();
+        calls.spawn(async move {
+            for piece in request.chunks(50_000) {
+                peer.write(piece).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            peer.answer(false).await.status
+        });
+    }
+    while let Some(status) = calls.join_next().await {
+        assert_eq!(status.unwrap(), 200);
+    }
+    assert!(upstream.requests().iter().all(|seen| seen.raw == request));
+}
+
 /// A body larger than what is kept streams on; its signature covers it all.
 #[tokio::test]
 async fn a_signature_over_a_large_body_is_proved_at_its_end() {
