@@ -119,7 +119,7 @@ fn renderer<'a>(call: &Call<'a>, operation: &'a Operation, side: Side) -> Option
 
 fn request(call: &Call<'_>, error: Option<&CallError>, wrong: &mut Option<String>) -> Answer {
     let Some(operation) = call.route.op() else {
-        return Answer { value: unrecognised(call), tree: None };
+        return Answer { value: without_operation(call), tree: None };
     };
     let tables = call.facts.tables().service(call.route.service_name());
     let denied = error.is_some_and(answer::hides_request) && !tables.denial_keeps_request;
@@ -241,8 +241,16 @@ fn ec2_request(
     Answer { value: ec2::wrapped_request(renderer, operation.input, &form), tree: None }
 }
 
-/// What is known of a call that no model and no table explains.
-fn unrecognised(call: &Call<'_>) -> Value {
+/// Parameters of a call that no model describes. S3 follows the wire anyway
+/// (a browser's upload form); of any other the request line is what is known.
+fn without_operation(call: &Call<'_>) -> Value {
+    if call.route.event_name != "UnrecognizedOperation" && call.route.service_name() == "s3" {
+        return Value::Object(s3::request(call).0);
+    }
+    request_line(call)
+}
+
+fn request_line(call: &Call<'_>) -> Value {
     let query: Vec<&str> = call
         .request
         .query()

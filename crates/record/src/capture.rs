@@ -79,5 +79,6 @@ fn answer_matters(facts: &Facts, route: &Route, read_only: bool) -> bool {
     let names_resource = rules
         .resources(&operation.name)
         .any(|row| row.from.iter().any(|from| from.starts_with("response.")));
-    !operation.streaming_output && ((!read_only && !never) || shown || names_resource)
+    let streams = operation.streaming_output || operation.event_stream;
+    !streams && ((!read_only && !never) || shown || names_resource)
 }

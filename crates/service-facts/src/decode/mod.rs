@@ -93,7 +93,7 @@ pub fn decode_request(
         return Ok(None);
     };
     let Some(input) = operation.input else { return Ok(None) };
-    let body = if operation.streaming_input {
+    let body = if operation.streaming_input || has_events(service, input) {
         (&b""[..]).into()
     } else {
         plain_body(&head.headers, body)?
@@ -125,7 +125,9 @@ pub fn decode_response(
     let (Some(service), Some(operation)) = (route.service.as_deref(), route.op()) else {
         return Ok(None);
     };
-    let Some(output) = operation.output else { return Ok(None) };
+    let Some(output) = operation.output.filter(|output| !has_events(service, *output)) else {
+        return Ok(None);
+    };
     let body = if operation.streaming_output {
         (&b""[..]).into()
     } else {
@@ -149,6 +151,14 @@ pub fn decode_response(
             document(service, output, &head.headers, &body).map(Some)
         }
     }
+}
+
+/// Whether the body is a stream of events, which no record shows.
+fn has_events(service: &Service, shape: ShapeId) -> bool {
+    service.members(shape).iter().any(|member| {
+        let kind = service.shape(member.shape).map(|shape| &shape.kind);
+        matches!(kind, Some(ShapeKind::Structure { event_stream: true, .. }))
+    })
 }
 
 fn looks_like_xml(body: &[u8]) -> bool {

@@ -92,6 +92,15 @@ fn a_body_of_the_wrong_kind_is_an_error() {
 }
 
 #[test]
+fn a_stream_of_events_is_not_a_document() {
+    let subscribe = named("kinesis", "SubscribeToShard", Protocol::Json);
+    let head = ResponseHead { status: 200, headers: Headers::new() };
+    assert_eq!(decode_response(&subscribe, &head, b"\x00\x00\x00\x10"), Ok(None));
+    let body = r#"{"ConsumerARN":"c","ShardId":"s"}"#;
+    assert_eq!(names(&subscribe, &asked(&subscribe, &[], body)).0, ["ConsumerARN", "ShardId"]);
+}
+
+#[test]
 fn every_output_in_the_table_is_a_structure() {
     for service in Facts::embedded().services() {
         for operation in &service.operations {
