@@ -257,3 +257,38 @@ async fn whoever_waits_sees_what_was_journalled_before() {
     assert_eq!(history.indexed(), 3);
     assert_eq!(count(&history, &[Category::Management]), 3);
 }
+
+#[test]
+fn lookups_beside_intake_sealing_and_merging_lose_and_repeat_nothing() {
+    let world = World::new();
+    let history = world.open();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stopped = || stop.load(std::sync::atomic::Ordering::SeqCst);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !stopped() {
+                history.upkeep().unwrap();
+            }
+        });
+        threads.spawn(|| {
+            let mut before = 0;
+            while !stopped() {
+                let indexed = history.indexed();
+                let query = Query { limit: 10_000, ..Query::newest(ACCOUNTS[0]) };
+                let hits = history.lookup(&query).unwrap().records;
+                let sequences: std::collections::BTreeSet<u64> =
+                    hits.iter().map(|hit| hit.sequence).collect();
+                assert_eq!(sequences.len(), hits.len(), "a record is shown twice");
+                assert!(indexed <= sequences.len() as u64, "a record is lost");
+                assert!(before <= sequences.len(), "history runs backwards");
+                before = sequences.len();
+            }
+        });
+        for part in 0..120 {
+            world.segment(part * 20, 20, Category::Management);
+            history.catch_up().unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+    assert_eq!(count(&history, &[Category::Management]), 2400);
+}

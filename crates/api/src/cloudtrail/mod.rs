@@ -1,11 +1,11 @@
-//! CloudTrail: AWS JSON 1.1.
+//! CloudTrail: AWS JSON 1.1; and CloudTrail Data, REST-JSON, none of it yet.
 
 pub(crate) mod lookup_events;
 pub(crate) mod token;
 
 use crate::engine::Engine;
 use crate::error::{ApiError, Code};
-use crate::json::{self, AMZ_JSON};
+use crate::json::{self, AMZ_JSON, JSON};
 use crate::request::{OwnAnswer, OwnRequest};
 use trailbox_identity::Caller;
 use trailbox_service_facts::Facts;
@@ -13,12 +13,13 @@ use trailbox_service_facts::Facts;
 /// Answers the operation that the request names.
 pub(crate) async fn answer(engine: &Engine, request: &OwnRequest) -> OwnAnswer {
     let id = &request.request_id;
+    let media = if request.service == "cloudtrail-data" { JSON } else { AMZ_JSON };
     match request.operation_name() {
         "LookupEvents" => {
-            json::answer(AMZ_JSON, id, lookup_events::lookup_events(engine, request).await)
+            json::answer(media, id, lookup_events::lookup_events(engine, request).await)
         }
         // One line per operation, in alphabetical order.
-        other => json::answer::<()>(AMZ_JSON, id, Err(unanswered(&request.service, other))),
+        other => json::answer::<()>(media, id, Err(unanswered(&request.service, other))),
     }
 }
 
