@@ -2,7 +2,7 @@
 
 use crate::disk::{Claim, ClaimError, Disk};
 use crate::encoder::Encoder;
-use crate::error::at;
+use crate::error::{FileFault, at};
 use crate::names;
 use crate::recovery::{Recovered, recover};
 use crate::sealing::{Sealer, SealerContext};
@@ -13,7 +13,8 @@ use crate::{
     Admission, AppendError, DataKeys, Frame, JournalStats, OpenError, Options, Position, Refusal,
     StoredFrame,
 };
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
@@ -251,7 +252,7 @@ fn begin(
     let frames = reencode(&encoder, &recovered.open_intents)?;
     let (bytes, places) = carry(frames, first, now.0);
     let dir = &options.dir;
-    let segment = OpenSegment::begin(&*ports.disk, dir, &epoch, (first, now.0), &bytes)?;
+    let segment = begin_segment(&*ports.disk, dir, &epoch, (first, now.0), &bytes)?;
     remove_empty(&*ports.disk, &options, &recovered.empty)?;
 
     let sequence = recovered.sequence + places.len() as u64;
@@ -288,6 +289,25 @@ fn begin(
     let threads = spawn(core, &shared, &sealer, sealer_context(ports, options))?;
     let running = Mutex::new(Some(Running { threads, claim }));
     Ok((Journal { shared, encoder, sealer, running }, recovery))
+}
+
+/// Begins the segment; on a full disk out of what the reserve gives up, so
+/// that a restart can still write the outcomes it owes.
+fn begin_segment(
+    disk: &dyn Disk,
+    dir: &Path,
+    epoch: &Epoch,
+    begun: (u64, i64),
+    carried: &[u8],
+) -> Result<OpenSegment, OpenError> {
+    match OpenSegment::begin(disk, dir, epoch, begun, carried) {
+        Err(FileFault::Disk { source, .. }) if source.kind() == ErrorKind::StorageFull => {
+            let reserve = dir.join(names::RESERVE);
+            disk.remove(&reserve).map_err(at(&reserve, "remove"))?;
+            Ok(OpenSegment::begin(disk, dir, epoch, begun, carried)?)
+        }
+        other => Ok(other?),
+    }
 }
 
 fn sealer_context(ports: Ports, options: Options) -> SealerContext {

@@ -226,6 +226,32 @@ async fn a_full_disk_refuses_new_calls_and_still_takes_outcomes_from_its_reserve
 }
 
 #[tokio::test]
+async fn a_restart_on_a_full_disk_still_writes_the_outcomes_it_owes() {
+    let simulated = SimulatedDisk::new(5);
+    let keys = Arc::<FixedKeys>::default();
+    let disk: Arc<dyn Disk> = Arc::new(simulated.clone());
+    let mut settings = settings();
+    (settings.reserve_bytes, settings.seal) = (64 << 10, false);
+    let (journal, _) = open_with(disk.clone(), &keys, settings.clone()).unwrap();
+    for n in 0..3 {
+        journal.append(frame(FrameKind::Intent, n)).await.unwrap();
+    }
+    journal.close().await.unwrap();
+    simulated.set_capacity(simulated.used());
+    let (journal, recovery) = open_with(disk, &keys, settings).unwrap();
+    assert_eq!(recovery.open_intents.len(), 3);
+    assert!(matches!(
+        journal.admission(),
+        Admission::Refusing { reason: Refusal::DiskFull { .. } }
+    ));
+    for n in 0..3 {
+        journal.append(record(n)).await.unwrap();
+    }
+    simulated.set_capacity(1 << 30);
+    wait_until("room again", || journal.admission() == Admission::Open);
+}
+
+#[tokio::test]
 async fn a_disk_that_runs_low_refuses_before_it_is_full() {
     let simulated = SimulatedDisk::new(5);
     simulated.set_capacity(1 << 20);

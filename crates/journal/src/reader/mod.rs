@@ -217,7 +217,7 @@ impl Reader {
             return Ok(Progress::ListAgain);
         }
         let from = self.resume(&state.segments);
-        let Some(at) = covering(&state.segments, from) else { return Ok(Progress::Wait) };
+        let Some(at) = covering(&state.segments, from) else { return self.late(&mut state) };
         let segment = state.segments[at];
         let next = state.segments.get(at + 1).copied();
         let from = from.max(segment.first);

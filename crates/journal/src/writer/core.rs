@@ -278,14 +278,19 @@ impl Core {
             Failure::Sync(err) => {
                 counters.sync_failures.fetch_add(1, Relaxed);
                 tracing::error!(%err, "syncing the journal failed; verifying what is durable");
+                if is_full(&err) {
+                    self.parts.reserve.release(&*self.parts.disk);
+                }
                 let refusal = Refusal::Sync { reason: err.to_string() };
                 return self.fail(refusal, true, items);
             }
         };
         counters.write_failures.fetch_add(1, Relaxed);
         tracing::error!(%err, "writing to the journal failed");
-        let full = matches!(err.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-        if full && self.parts.reserve.release(&*self.parts.disk) && self.may_go_on(new_segment) {
+        if is_full(&err)
+            && self.parts.reserve.release(&*self.parts.disk)
+            && self.may_go_on(new_segment)
+        {
             self.set_health(Health::Full { available: 0 });
             return self.commit(items);
         }
@@ -464,6 +469,10 @@ pub(crate) fn carry(frames: Vec<Vec<u8>>, first: u64, commit: i64) -> (Vec<u8>, 
         bytes.extend_from_slice(&frame);
     }
     (bytes, places)
+}
+
+fn is_full(err: &io::Error) -> bool {
+    matches!(err.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 fn into_io(fault: FileFault) -> io::Error {

@@ -2,14 +2,15 @@
 //!
 //! For tests and simulations. One seed, one history of torn sectors.
 
+mod platter;
+
 use super::{Claim, ClaimError, Disk, DiskFile, Space};
+use platter::{Change, Node, pick, put, resize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use trailbox_clock::{Random as _, SeededRandom};
-
-const SECTOR: usize = 512;
+use trailbox_clock::SeededRandom;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,22 +47,6 @@ struct State {
     power: u64,
     off: bool,
     random: SeededRandom,
-}
-
-#[derive(Debug, Default)]
-struct Node {
-    /// What is on the platter.
-    durable: Vec<u8>,
-    /// What was done since the last sync, in order.
-    pending: Vec<Change>,
-    /// What a running process reads.
-    live: Vec<u8>,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Write(u64, Vec<u8>),
-    Length(u64),
 }
 
 #[derive(Debug, Clone)]
@@ -210,44 +195,6 @@ impl State {
     }
 }
 
-impl Node {
-    /// Applies a random part of what was not synced, sector by sector.
-    fn lose_some(&mut self, random: &SeededRandom) {
-        for change in std::mem::take(&mut self.pending) {
-            match change {
-                Change::Write(offset, bytes) => self.keep_some(random, offset, &bytes),
-                Change::Length(len) if pick(random, 2) == 0 => resize(&mut self.durable, len),
-                Change::Length(_) => {}
-            }
-        }
-        self.live.clone_from(&self.durable);
-    }
-
-    fn keep_some(&mut self, random: &SeededRandom, offset: u64, bytes: &[u8]) {
-        let fate = pick(random, 4);
-        let mut at = 0;
-        while at < bytes.len() {
-            // Sectors are whole on the platter, not relative to the write.
-            let into = usize::try_from(offset).unwrap_or(0) + at;
-            let end = (at + SECTOR - into % SECTOR).min(bytes.len());
-            let keep = match fate {
-                0 => true,
-                1 => false,
-                _ => pick(random, 2) == 0,
-            };
-            if keep {
-                put(&mut self.durable, offset + at as u64, &bytes[at..end]);
-            }
-            at = end;
-        }
-    }
-
-    fn sync(&mut self) {
-        self.pending.clear();
-        self.durable.clone_from(&self.live);
-    }
-}
-
 fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: NameChange) {
     match change {
         NameChange::Link(name, id) => {
@@ -262,25 +209,6 @@ fn apply_name(names: &mut BTreeMap<PathBuf, u64>, change: NameChange) {
             names.remove(&name);
         }
     }
-}
-
-fn pick(random: &SeededRandom, below: usize) -> usize {
-    let mut bytes = [0; 8];
-    random.fill(&mut bytes);
-    usize::try_from(u64::from_le_bytes(bytes) >> 1).unwrap_or(0) % below.max(1)
-}
-
-fn put(content: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
-    let start = usize::try_from(offset).unwrap_or(usize::MAX);
-    let end = start + bytes.len();
-    if content.len() < end {
-        content.resize(end, 0);
-    }
-    content[start..end].copy_from_slice(bytes);
-}
-
-fn resize(content: &mut Vec<u8>, len: u64) {
-    content.resize(usize::try_from(len).unwrap_or(usize::MAX), 0);
 }
 
 fn error(fault: Fault) -> io::Error {
