@@ -3,6 +3,7 @@
 use crate::config::GatewayConfig;
 use crate::directory::SharedDirectory;
 use crate::listener::{self, Listener};
+use crate::outage;
 use crate::shared::Shared;
 use crate::tend;
 use crate::upstream::ClientTlsError;
@@ -105,7 +106,8 @@ impl Gateway {
     }
 
     /// Serves `listener` until `shutdown` resolves, then lets calls under way
-    /// finish, for `[limits] shutdown_deadline` at most.
+    /// finish, for `[limits] shutdown_deadline` at most, and writes the counts
+    /// of what was seen.
     ///
     /// Run it once per listener. The first run also starts what goes on beside
     /// them: the seen counts and the probing of upstreams.
@@ -124,18 +126,21 @@ impl Gateway {
             tend::start(&self.shared);
             tend::first_probe(&self.shared).await;
         }
-        listener::run(&self.shared, Listener { socket: listener, role, tls }, shutdown).await
+        let listener = Listener { socket: listener, role, tls };
+        let served = listener::run(&self.shared, listener, shutdown).await;
+        tend::journal_seen(&self.shared).await;
+        served
     }
 
-    /// Writes the last counts and closes the journal. Call it when every
-    /// [`Gateway::run`] has returned; connections cut at the deadline keep
+    /// Tells of an outage that is over and closes the journal. Call it when
+    /// every [`Gateway::run`] has returned; connections cut at the deadline keep
     /// their intents, which the next start turns into records.
     ///
     /// # Errors
     ///
     /// When something that waited in the journal is not durable.
     pub async fn close(&self) -> Result<(), AppendError> {
-        tend::journal_seen(&self.shared).await;
+        outage::tell(&self.shared).await;
         self.shared.journal.close().await
     }
 }

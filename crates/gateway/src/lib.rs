@@ -23,6 +23,7 @@ mod engine;
 mod gateway;
 mod io;
 mod listener;
+mod outage;
 mod passage;
 mod seen;
 mod shared;

@@ -4,6 +4,7 @@ use crate::budget::Budget;
 use crate::config::{GatewayConfig, SessionTokenRule};
 use crate::directory::SharedDirectory;
 use crate::gateway::{GatewayParts, MetricsText, Mode};
+use crate::outage::Outage;
 use crate::seen::Seen;
 use crate::upstream::{Answerers, ClientTlsError};
 use crate::wire::HeadLimits;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) answerers: Answerers,
     pub(crate) budget: Budget,
     pub(crate) seen: Seen,
+    pub(crate) outage: Outage,
     pub(crate) signing_keys: SigningKeyCache,
     pub(crate) settings: RecordSettings,
     pub(crate) head_limits: HeadLimits,
@@ -76,6 +78,7 @@ impl Shared {
             answerers: Answerers::new(&config, &engine_socket)?,
             budget: Budget::new(limits.unverified_rate, limits.unverified_burst),
             seen: Seen::default(),
+            outage: Outage::default(),
             signing_keys: SigningKeyCache::new(SIGNING_KEYS),
             settings: RecordSettings { session_tokens },
             head_limits: HeadLimits {

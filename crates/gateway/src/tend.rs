@@ -1,5 +1,6 @@
 //! What goes on beside the listeners: counts, probes, forgetting.
 
+use crate::outage;
 use crate::shared::Shared;
 use crate::upstream::probe_all;
 use bytes::Bytes;
@@ -29,6 +30,7 @@ async fn count(shared: Weak<Shared>) {
     loop {
         ticks.tick().await;
         let Some(shared) = shared.upgrade() else { return };
+        outage::tell(&shared).await;
         journal_seen(&shared).await;
         since_expiry += 1;
         if EXPIRE_EVERY <= since_expiry {

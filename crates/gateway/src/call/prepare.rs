@@ -191,7 +191,10 @@ impl Call<'_> {
             return Ok(());
         };
         match self.shared.config.recording.on_failure_of(self.read_only) {
-            OnFailure::Refuse => Err(Stop::Unrecorded(journal_refuses())),
+            OnFailure::Refuse => {
+                self.shared.outage.refused(self.arrival, &reason);
+                Err(Stop::Unrecorded(journal_refuses()))
+            }
             OnFailure::Forward => {
                 self.recording = Recording::Impossible;
                 observe::PassedUnrecorded {

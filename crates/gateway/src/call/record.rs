@@ -188,8 +188,7 @@ impl Call<'_> {
         let late = self.shared.config.recording.durability_of(self.read_only);
         let wait = late == Durability::BeforeAnswer || !learned.is_empty();
         if wait || self.recording == Recording::Impossible {
-            // Told by `append`; the answer is released all the same.
-            let _ = self.shared.append("record", &self.event_id, frames).await;
+            self.keep(frames).await;
         } else {
             for frame in frames {
                 self.submit(frame).await;
@@ -200,11 +199,24 @@ impl Call<'_> {
         }
     }
 
+    /// Waits for the disk. A journal that fails is told of; the answer is
+    /// released all the same.
+    async fn keep(&self, frames: Vec<Frame>) {
+        match self.shared.append("record", &self.event_id, frames).await {
+            // The journal holds a late frame until it can write it.
+            Ok(()) | Err(AppendError::Delayed(_)) => {}
+            Err(
+                error @ (AppendError::Refused(_)
+                | AppendError::Invalid { .. }
+                | AppendError::Key(_)),
+            ) => self.shared.outage.unrecorded(self.arrival, &error),
+        }
+    }
+
     /// Queues a frame without waiting for the disk; a full queue makes it wait.
     async fn submit(&self, frame: Frame) {
         if self.shared.journal.submit(frame.clone()).is_err() {
-            // Told by `append`.
-            let _ = self.shared.append("record", &self.event_id, vec![frame]).await;
+            self.keep(vec![frame]).await;
         } else {
             metrics::counter!(observe::JOURNALLED).increment(1);
         }

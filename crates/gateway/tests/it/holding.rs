@@ -136,8 +136,33 @@ async fn fail_open_forwards_what_config_says() {
     let bed = bed_on(&disk, setup).await;
     disk.simulated().set_sick(Some(ErrorKind::Other));
     assert_eq!(bed.call("DELETE /b/k HTTP/1.1\r\nHost: h\r\n\r\n").await.status, 503);
-    assert_eq!(bed.call("GET /b/k HTTP/1.1\r\nHost: h\r\n\r\n").await.status, 200);
-    assert_eq!(upstream.requests().len(), 1);
+    for _ in 0..3 {
+        assert_eq!(bed.call("GET /b/k HTTP/1.1\r\nHost: h\r\n\r\n").await.status, 200);
+        assert_eq!(bed.call("DELETE /b/k HTTP/1.1\r\nHost: h\r\n\r\n").await.status, 503);
+    }
+    assert_eq!(upstream.requests().len(), 3);
+
+    // Each of the three is recorded late, or counted by the record of the outage.
+    disk.simulated().set_sick(None);
+    let told = told_of_outage(&bed).await;
+    let details = &told["serviceEventDetails"];
+    let late = bed.records().iter().filter(|record| record["eventName"] == "GetObject").count();
+    let lost = details["callsUnrecorded"].as_u64().unwrap();
+    assert_eq!(late as u64 + lost, 3, "{details:#}");
+    assert_eq!(details["callsRefused"], 3);
+    assert!(details["reason"].is_string());
+}
+
+/// The record that tells of an outage, once the journal can write it.
+async fn told_of_outage(bed: &Bed) -> serde_json::Value {
+    for _ in 0..500 {
+        let mut records = bed.records().into_iter();
+        if let Some(told) = records.find(|record| record["eventName"] == "RecordingInterrupted") {
+            return told;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("no record of the outage after 5 s: {:#?}", bed.records());
 }
 
 /// An error would make the client repeat a change that has happened.
