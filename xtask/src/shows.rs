@@ -28,6 +28,8 @@ fn recorder(short: bool) -> anyhow::Result<()> {
         "conformance/test_principals.py",
         "conformance/test_lookup.py",
         "conformance/test_bad_input.py",
+        "conformance/test_streaming.py",
+        "conformance/test_tls.py",
         "conformance/test_full_disk.py",
         "conformance/test_assert_example",
     ]))?;
@@ -69,7 +71,7 @@ fn pytest(binary: &std::path::Path, short: bool) -> anyhow::Result<Command> {
 
 /// Our own exchanges always; the shared ones when they are on this machine.
 fn genuine_records() -> anyhow::Result<()> {
-    let mut places = vec![root().join("conformance/vectors")];
+    let mut places = vec![root().join("xtask/data/gateway")];
     let shared = std::env::var_os("TRAILBOX_SHARED")
         .map_or_else(|| root().join("../shared"), PathBuf::from)
         .join("data/gateway");

@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_target_falls_into_path_and_query() {
-        let head = RequestHead { target: "/b/a%20b?list-type=2&k=x+y".into(), ..Default::default() };
+        let head =
+            RequestHead { target: "/b/a%20b?list-type=2&k=x+y".into(), ..Default::default() };
         assert_eq!(head.path(), "/b/a%20b");
         assert_eq!(head.query_value("k").as_deref(), Some("x y"));
         assert_eq!(head.query_value("absent"), None);

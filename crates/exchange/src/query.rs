@@ -41,10 +41,7 @@ mod tests {
     fn pairs_are_decoded_and_bare_names_kept() {
         let pairs = decode_pairs("acl&a=1+2&b=%2B&&c=d=e&%ff=x");
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(n, v)| (&**n, &**v)).collect();
-        assert_eq!(
-            pairs,
-            [("acl", ""), ("a", "1 2"), ("b", "+"), ("c", "d=e"), ("\u{fffd}", "x")]
-        );
+        assert_eq!(pairs, [("acl", ""), ("a", "1 2"), ("b", "+"), ("c", "d=e"), ("\u{fffd}", "x")]);
     }
 
     #[test]

@@ -21,6 +21,9 @@ const FORM_MAX: usize = 1 << 20;
 /// Bodies up to here are read before the head is sent on: one write, and a
 /// signature over the body is proved before anything is forwarded.
 const SMALL_BODY: u64 = 64 * 1024;
+/// Most bytes of a body to one of our own operations. It is read whole: the
+/// caller must be proved before the engine hears of the call.
+const OWN_BODY_MAX: usize = 4 << 20;
 /// Chunk framing may make a body larger than its payload, so much is borne.
 const FRAMING_SLACK: usize = 64 * 1024;
 
@@ -215,7 +218,11 @@ impl Call<'_> {
             Framing::Length(length) => length <= SMALL_BODY && !expects,
             Framing::Chunked | Framing::UntilClose => false,
         };
-        let most = if self.plan.request_required {
+        let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine)
+            && self.route.service_name() != "s3";
+        let most = if own {
+            OWN_BODY_MAX
+        } else if self.plan.request_required {
             self.plan.request_cap
         } else if small {
             usize::try_from(SMALL_BODY).unwrap_or(usize::MAX)
@@ -223,7 +230,12 @@ impl Call<'_> {
             return body.scan(&client.inbound.buffer).map_err(|error| Stop::client(error.into()));
         };
         let Self { shared, request, taken, .. } = self;
-        buffer(shared, client, request, body, most, taken).await
+        buffer(shared, client, request, body, most, taken).await?;
+        if own && !body.is_done() {
+            let text = format!("the body has more than {OWN_BODY_MAX} bytes");
+            return Err(Refusal::new("body-size", 413, "RequestEntityTooLarge", text).into());
+        }
+        Ok(())
     }
 }
 

@@ -2,9 +2,15 @@
 
 use super::tls::ClientTls;
 use crate::io::Io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
+
+/// How long a call to our own services waits for an engine that is starting.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often it looks meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// Where connections lead.
 #[derive(Debug, Clone)]
@@ -37,7 +43,7 @@ impl Endpoint {
 
     async fn dial(&self) -> std::io::Result<Io> {
         match self {
-            Self::Unix(path) => Ok(Io::Unix(UnixStream::connect(path).await?)),
+            Self::Unix(path) => Ok(Io::Unix(dial_engine(path).await?)),
             Self::Tcp { host, port, tls } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
@@ -46,6 +52,18 @@ impl Endpoint {
                     Some(tls) => Ok(Io::Tls(Box::new(tls.handshake(stream).await?.into()))),
                 }
             }
+        }
+    }
+}
+
+/// Connects to the engine; one that is being started again is waited for.
+async fn dial_engine(path: &Path) -> std::io::Result<UnixStream> {
+    let until = tokio::time::Instant::now() + ENGINE_PATIENCE;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(err) if until <= tokio::time::Instant::now() => return Err(err),
+            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            Ok(stream) => return Ok(stream),
         }
     }
 }

@@ -63,7 +63,7 @@ impl Demo {
             command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         }
         if std::env::var_os("RUST_LOG").is_none() {
-            command.env("RUST_LOG", "warn");
+            command.env("RUST_LOG", "warn,s3s=off");
         }
         command.stdout(std::process::Stdio::null()).spawn().context("cannot start the server")
     }
