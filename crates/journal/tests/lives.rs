@@ -151,12 +151,10 @@ impl World {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_many_lives_nothing_acknowledged_is_lost_and_a_reader_never_has_to_take_anything_back()
 {
-    let seeds: Vec<u64> = match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => {
-            let count = std::env::var("TRAILBOX_SEEDS").ok().and_then(|count| count.parse().ok());
-            (0..count.unwrap_or(40)).collect()
-        }
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match number("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TRAILBOX_SEEDS").unwrap_or(40),
     };
     for seed in seeds {
         let mut world = World {
