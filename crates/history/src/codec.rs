@@ -31,25 +31,36 @@ pub(crate) enum Damage {
 }
 
 const HEAD: usize = 9;
+const HEAD_U32: u32 = 9;
 /// Blocks shorter than this are not worth compressing.
 const COMPRESS_FROM: usize = 256;
 /// No block unpacks to more; a damaged length must not eat the memory.
 const UNPACKED_MAX: usize = 64 << 20;
 
-/// Appends `bytes` as a block to `out` and says where it lies.
+/// Appends `bytes` as a block to `out`, compressed if that pays, and says where it lies.
 pub(crate) fn put_block(out: &mut Vec<u8>, bytes: &[u8]) -> BlockRef {
-    let offset = out.len() as u64;
     let packed = (bytes.len() >= COMPRESS_FROM)
         .then(|| zstd::bulk::compress(bytes, 1).ok())
         .flatten()
         .filter(|packed| packed.len() + bytes.len() / 8 < bytes.len());
     let (codec, body) = packed.as_deref().map_or((0_u8, bytes), |packed| (1, packed));
+    put_body(out, codec, body)
+}
+
+/// Appends `bytes` as a plain block: hashes do not compress, and a block that
+/// every lookup probes is read fastest as it is.
+pub(crate) fn put_plain_block(out: &mut Vec<u8>, bytes: &[u8]) -> BlockRef {
+    put_body(out, 0, bytes)
+}
+
+fn put_body(out: &mut Vec<u8>, codec: u8, body: &[u8]) -> BlockRef {
+    let offset = out.len() as u64;
     let crc = crc32c::crc32c_append(crc32c::crc32c(&[codec]), body);
     out.extend_from_slice(&length_of(body).to_le_bytes());
     out.extend_from_slice(&crc.to_le_bytes());
     out.push(codec);
     out.extend_from_slice(body);
-    BlockRef { offset, length: length_of(&out[usize::try_from(offset).unwrap_or(0)..]) }
+    BlockRef { offset, length: length_of(body).saturating_add(HEAD_U32) }
 }
 
 /// Checks a whole block read from `offset` and returns its bytes, unpacked.

@@ -6,7 +6,8 @@ use crate::row::{PartitionKey, Place};
 use crate::segment::{PartitionReader, Segment, SegmentWriter, TermEntries};
 use crate::source::Stream;
 use crate::term::Term;
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 /// Neighbours of one size that are merged at once.
@@ -126,23 +127,40 @@ struct Input {
     at: usize,
     partition: PartitionReader,
     places: Vec<Place>,
-    /// The new ordinal of every old one; `None` for rows past their retention.
-    ordinals: Vec<Option<u32>>,
+    /// The new ordinal of every old one, or [`GONE`].
+    ordinals: Vec<u32>,
 }
 
-/// Sorts all rows together and notes where each went.
+/// The ordinal of a row past its retention.
+const GONE: u32 = u32::MAX;
+
+/// Merges the rows of all inputs and notes where each went.
 fn renumber(mut inputs: Vec<Input>, horizon: i64) -> (Vec<Place>, Vec<Input>) {
-    let mut places: Vec<Place> = inputs.iter().flat_map(|input| &input.places).copied().collect();
-    places.retain(|place| horizon <= place.time);
-    places.sort_unstable();
-    places.dedup();
-    let mut numbers: HashMap<Place, u32> = HashMap::with_capacity(places.len());
-    numbers.extend(places.iter().copied().zip(0..));
+    let mut places: Vec<Place> = Vec::new();
+    let mut heads: BinaryHeap<Reverse<(Place, usize)>> = BinaryHeap::new();
+    for (at, input) in inputs.iter_mut().enumerate() {
+        input.ordinals.reserve_exact(input.places.len());
+        heads.extend(input.places.first().map(|&first| Reverse((first, at))));
+    }
+    while let Some(Reverse((place, at))) = heads.pop() {
+        if horizon <= place.time && places.last() != Some(&place) {
+            places.push(place);
+        }
+        let kept = horizon <= place.time;
+        let input = &mut inputs[at];
+        input.ordinals.push(if kept { last_ordinal(&places) } else { GONE });
+        let next = input.places.get(input.ordinals.len());
+        heads.extend(next.map(|&next| Reverse((next, at))));
+    }
     for input in &mut inputs {
-        input.ordinals = input.places.iter().map(|place| numbers.get(place).copied()).collect();
         input.places = Vec::new();
     }
     (places, inputs)
+}
+
+/// Partitions have fewer than 2^32 rows; more is refused when they are written.
+fn last_ordinal(places: &[Place]) -> u32 {
+    u32::try_from(places.len().saturating_sub(1)).unwrap_or(GONE)
 }
 
 /// The terms of all inputs, ascending, with their renumbered ordinals.
@@ -199,8 +217,8 @@ fn advance(input: &Input, mut page: usize, mut entries: TermEntries) -> Blamed<O
     loop {
         if let Some((term, posting)) = entries.next(&input.partition).map_err(blame)? {
             let old = posting.all(&input.partition).map_err(blame)?;
-            let new = |&ordinal: &u32| input.ordinals.get(ordinal as usize).copied().flatten();
-            let ordinals = old.iter().filter_map(new).collect();
+            let new = |&ordinal: &u32| input.ordinals.get(ordinal as usize).copied();
+            let ordinals = old.iter().filter_map(new).filter(|it| *it != GONE).collect();
             return Ok(Some(Head { term, ordinals, page, entries }));
         }
         page += 1;

@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn when_nothing_is_near_the_calls_that_were_seen_are_told() {
-        let told = verdict("count(s3:PutObjekt) == 1").told;
+        let told = verdict("count(s3:GetObject) == 1").told;
         assert_eq!(told["calls"][0], json!({"call": "s3:PutObject", "count": 2}));
     }
 

@@ -41,7 +41,8 @@ pub(crate) const HEAD_BYTES: usize = 20;
 pub(crate) const TAIL_BYTES: usize = 16;
 
 pub(crate) const ROWS_PER_PAGE: usize = 512;
-pub(crate) const TERM_PAGE_BYTES: usize = 4096;
+/// Small: a lookup decodes half a page per segment it asks.
+pub(crate) const TERM_PAGE_BYTES: usize = 1024;
 pub(crate) const INLINE_MAX: usize = 16;
 pub(crate) const CHUNK: usize = 4096;
 

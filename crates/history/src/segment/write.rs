@@ -4,7 +4,9 @@ use super::{
     CHUNK, Directory, FEATURES, Footer, HEAD_BYTES, INLINE_MAX, MAGIC, PartitionEntry,
     ROWS_PER_PAGE, TERM_PAGE_BYTES, VERSION, put_ref,
 };
-use crate::codec::{BlockRef, Damage, put_ascending, put_block, put_number, put_signed};
+use crate::codec::{
+    BlockRef, Damage, put_ascending, put_block, put_number, put_plain_block, put_signed,
+};
 use crate::row::{PartitionKey, Place};
 use crate::source::{SealedSegment, Stream};
 use crate::term::Term;
@@ -155,7 +157,7 @@ impl TermPage {
     }
 
     fn close(self, out: &mut Vec<u8>) -> (Term, BlockRef) {
-        (self.first, put_block(out, &self.bytes))
+        (self.first, put_plain_block(out, &self.bytes))
     }
 }
 
