@@ -192,6 +192,9 @@ impl World {
             Step::Damage { file, at, cut } => {
                 let Some(file) = self.index_file(file) else { return };
                 self.disk.damage(&file, |bytes| {
+                    if bytes.is_empty() {
+                        return;
+                    }
                     let at = at.index(bytes.len());
                     if cut { bytes.truncate(at) } else { bytes[at] ^= 0x10 }
                 });
@@ -296,8 +299,13 @@ fn open(disk: &SimulatedDisk, source: &Arc<MemorySource>, clock: &Arc<ManualCloc
     History::open(disk, source, Arc::<ManualClock>::clone(clock), options).unwrap()
 }
 
+/// `PROPTEST_CASES`, else enough for every push.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(64)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 1500, ..ProptestConfig::default() })]
 
     /// Whatever happens in between, a lookup answers what filtering and sorting
     /// the whole journal would, and paging neither loses nor repeats.
