@@ -64,12 +64,15 @@ fn fitting(run: &[&Arc<Segment>], records_max: u64, span_max: i64) -> Vec<Arc<Se
             end += 1;
         }
         let full = end - start == FAN;
-        // Cut short by a limit, not by the end of the run: it will never grow.
-        let cut = end < run.len() && 2 <= end - start;
-        if full || (cut && records_max / 2 <= records) {
+        // Stopped by a limit, not by the end of the run: it will never grow.
+        let cut = !full && end < run.len();
+        if full || (cut && 2 <= end - start && records_max / 2 <= records) {
             return run[start..end].iter().map(|&segment| Arc::clone(segment)).collect();
         }
-        start = if cut || end == start { end.max(start + 1) } else { run.len() };
+        if !cut {
+            break;
+        }
+        start = end.max(start + 1);
     }
     Vec::new()
 }

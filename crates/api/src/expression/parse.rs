@@ -184,6 +184,8 @@ impl<'a> Reader<'a> {
             Test::Differs(self.literal()?)
         } else if self.take("=~") {
             self.pattern()?
+        } else if self.rest().starts_with('=') {
+            return self.fail("`==`, `!=` or `=~`");
         } else {
             Test::Present
         };
@@ -335,6 +337,7 @@ mod tests {
             ("count(s3:PutObject) = 1", 21, "one of"),
             ("count(s3:) == 1", 10, "an operation"),
             ("count(s3:PutObject, bucket==out) == 1", 29, "\"text\""),
+            ("count(s3:PutObject, bucket=out) == 1", 27, "`==`, `!=` or `=~`"),
             ("count(s3:PutObject, bucket==\"out) == 1", 29, "a quote at the end"),
             ("count(a, b =~ \"(\") == 1", 15, "a regular expression ("),
             ("count(a, last 5x) == 1", 17, "`s`, `m`, `h` or `d`"),
