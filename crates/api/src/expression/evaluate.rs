@@ -314,6 +314,11 @@ mod tests {
             ),
             hit("DeleteObjects", json!({"bucketName": "out", "keys": ["x", "y"]}), json!({})),
             hit(
+                "CountRecords",
+                json!({}),
+                json!({"eventSource": "trailbox", "errorCode": "ValidationException"}),
+            ),
+            hit(
                 "CreateFunction20150331v2",
                 json!({"functionName": "f"}),
                 json!({"eventSource": "lambda.amazonaws.com"}),
