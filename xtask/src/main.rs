@@ -66,6 +66,15 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Signs the table of services, for `[facts] file` of a running Trailbox.
+    ///
+    /// Example: `cargo xtask seal-facts seed.hex facts.signed`
+    SealFacts {
+        /// File with the Ed25519 seed, 64 hex digits.
+        seed: std::path::PathBuf,
+        /// The signed table to write.
+        out: std::path::PathBuf,
+    },
     /// Compares exchanges with the records AWS wrote for them.
     ///
     /// Example: `cargo xtask vectors gateway ../shared/data/gateway`
@@ -106,6 +115,7 @@ fn main() -> anyhow::Result<()> {
         }
         Chore::Routing { lines: Some(lines) } => routing::run(&lines),
         Chore::Routing { lines: None } => routing::run(&routing::requests()?),
+        Chore::SealFacts { seed, out } => codegen::seal::run(&seed, &out),
         Chore::Shows { number, short } => shows::run(number, short),
     }
 }

@@ -7,6 +7,7 @@
 
 mod derive;
 mod models;
+pub(crate) mod seal;
 
 use crate::run::{output, root};
 use anyhow::{Context as _, ensure};

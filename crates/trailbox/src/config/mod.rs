@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) upstream: BTreeMap<String, UpstreamConfig>,
     pub(crate) embedded: Embedded,
     pub(crate) gateway: Gateway,
+    pub(crate) facts: FactsSource,
     pub(crate) recording: RecordingConfig,
     pub(crate) journal: Journal,
     pub(crate) history: History,
@@ -89,6 +90,14 @@ pub(crate) struct Gateway {
     pub(crate) vpc_endpoint_id: Option<String>,
 }
 
+/// Section `[facts]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FactsSource {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) trusted_keys: Vec<String>,
+}
+
 /// Section `[journal]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -140,6 +149,7 @@ impl Default for Config {
             upstream: BTreeMap::new(),
             embedded: Embedded::default(),
             gateway: Gateway::default(),
+            facts: FactsSource::default(),
             recording: RecordingConfig::default(),
             journal: Journal::default(),
             history: History::default(),
@@ -219,6 +229,10 @@ impl Config {
             self.listen.tls != Tls::Given
                 || (self.listen.tls_cert.is_some() && self.listen.tls_key.is_some()),
             "`listen.tls` is `given`; it needs `listen.tls_cert` and `listen.tls_key`"
+        );
+        anyhow::ensure!(
+            self.facts.file.is_none() || !self.facts.trusted_keys.is_empty(),
+            "`facts.file` is set; `facts.trusted_keys` must name who may sign it"
         );
         for entry in &self.principal {
             anyhow::ensure!(

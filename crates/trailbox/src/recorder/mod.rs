@@ -6,9 +6,11 @@
 mod audit;
 mod child;
 mod directory;
+mod facts;
 mod figures;
 mod listeners;
 mod recovery;
+mod watermarks;
 
 use crate::config::{Config, Mode};
 use crate::datadir::{DataDir, Running};
@@ -29,7 +31,6 @@ use trailbox_gateway::{Gateway, GatewayParts};
 use trailbox_journal::disk::RealDisk;
 use trailbox_journal::{DataKeys, Journal, Options};
 use trailbox_keys::LocalKeys;
-use trailbox_service_facts::Facts;
 
 /// Runs until a signal says stop.
 pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -69,6 +70,7 @@ impl Recorder {
         let audit = Audit::new(journal.clone(), clock.clone(), random.clone(), &config);
         audit.started(&config, &found).await?;
 
+        let facts = facts::load(&config.facts)?;
         let listeners = Listeners::bind(&config, &data).await?;
         let (stop, stopped) = watch::channel(false);
         let principals = Principals::load(data.clone(), master, keys)?;
@@ -81,6 +83,7 @@ impl Recorder {
             restarts.clone(),
         ));
         principals.wait_for_first().await?;
+        tokio::spawn(watermarks::watch(journal.clone(), stopped.clone()));
         let reload = principals.reloader();
         principals.shared().refreshed_by(move || reload());
         let refresh = tokio::spawn(principals.clone().follow(stopped.clone()));
@@ -88,7 +91,7 @@ impl Recorder {
         let gateway = Gateway::new(GatewayParts {
             clock,
             random,
-            facts: Facts::embedded(),
+            facts,
             journal: journal.clone(),
             directory: principals.shared(),
             engine_socket: data.engine_socket(),
