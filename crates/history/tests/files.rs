@@ -28,9 +28,13 @@ impl World {
     }
 
     fn open(&self) -> History {
+        self.open_merging(2_000_000)
+    }
+
+    fn open_merging(&self, records_max: u64) -> History {
         let (disk, source) = (Arc::new(self.disk.clone()), Arc::clone(&self.source));
         let mut options = HistoryOptions::new(DIR);
-        options.cache_bytes = 0;
+        (options.cache_bytes, options.merged_records_max) = (0, records_max);
         let history =
             History::open(disk, source, Arc::<ManualClock>::clone(&self.clock), options).unwrap();
         history.catch_up().unwrap();
@@ -142,6 +146,20 @@ fn small_segments_are_merged_and_nothing_changes_for_who_asks() {
     assert_eq!(count(&history, &[Category::Management]), 700);
     assert_eq!(world.files().len() as u64, stats.segments);
     assert_eq!(count(&world.open(), &[Category::Management]), 700);
+}
+
+#[test]
+fn a_full_segment_does_not_stop_the_merging_behind_it() {
+    let world = World::new();
+    for part in 0..70 {
+        world.segment(part * 10, 10, Category::Management);
+    }
+    let history = world.open_merging(100);
+    history.upkeep().unwrap();
+    let full = 2 * 700 / 100;
+    let segments = history.stats().segments;
+    assert!(segments <= full + 16, "{segments} segments left");
+    assert_eq!(count(&history, &[Category::Management]), 700);
 }
 
 #[test]
