@@ -391,10 +391,9 @@ pub(crate) fn is_identity_code(code: &str) -> bool {
     CODES.contains(&code)
 }
 
-/// Operations that take no signature, and S3, where buckets may be public.
+/// Operations that take no signature. The embedded store has no public buckets.
 fn open_to_anybody(route: &Route) -> bool {
-    matches!(route.service_name(), "" | "s3") && route.scope_service.is_none()
-        || route.op().is_some_and(|operation| operation.no_auth)
+    route.op().is_some_and(|operation| operation.no_auth)
 }
 
 /// The family of error codes a call's service speaks.

@@ -64,7 +64,8 @@ impl Bench {
             .method(method)
             .uri(target)
             .header("host", "127.0.0.1:4747")
-            .header("x-trailbox-caller", "e30=")
+            // {"access_key_id":"AK"}
+            .header("x-trailbox-caller", "eyJhY2Nlc3Nfa2V5X2lkIjoiQUsifQ==")
             .header(
                 "authorization",
                 "AWS4-HMAC-SHA256 Credential=A/20231114/us-east-1/s3/aws4_request",
@@ -521,11 +522,17 @@ async fn one_directory_serves_one_process() {
 
 #[tokio::test]
 async fn the_trusted_door_needs_a_named_caller_and_a_claimed_key() {
+    // {"user_identity":{"type":"AWSAccount"},"access_key_id":null}
+    const ANONYMOUS: &str =
+        "eyJ1c2VyX2lkZW50aXR5Ijp7InR5cGUiOiJBV1NBY2NvdW50In0sImFjY2Vzc19rZXlfaWQiOm51bGx9";
     let bench = Bench::new();
-    for headers in
-        [vec![("x-trailbox-caller", "e30=")], vec![("authorization", "AWS4-HMAC-SHA256 x")]]
-    {
-        let mut request = Request::builder().uri("/");
+    for headers in [
+        vec![("x-trailbox-caller", "e30=")],
+        vec![("x-trailbox-caller", ANONYMOUS), ("authorization", "Basic x")],
+        vec![("x-trailbox-caller", ANONYMOUS)],
+        vec![("authorization", "AWS4-HMAC-SHA256 x")],
+    ] {
+        let mut request = Request::builder().uri("/?Expires=1&X-Amz-Date=1");
         for (name, value) in headers {
             request = request.header(name, value);
         }

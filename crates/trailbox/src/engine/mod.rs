@@ -42,8 +42,10 @@ pub(crate) fn run(_args: EngineArgs) -> anyhow::Result<ExitCode> {
     std::io::stdin().lock().read_line(&mut line)?;
     let settings: EngineSettings = serde_json::from_str(&line)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(settings))?;
-    Ok(ExitCode::SUCCESS)
+    let served = runtime.block_on(serve(settings));
+    // A read of standard input may still be under way; nobody waits for it.
+    runtime.shutdown_background();
+    served.map(|()| ExitCode::SUCCESS)
 }
 
 async fn serve(settings: EngineSettings) -> anyhow::Result<()> {
@@ -53,7 +55,7 @@ async fn serve(settings: EngineSettings) -> anyhow::Result<()> {
     let woken = Arc::new(Notify::new());
     let follower = tokio::spawn(Follower::run(started.follower, woken.clone(), stopped.clone()));
     tokio::spawn(listen_to_recorder(woken, stop));
-    server::serve(started.listener, started.parts, stopped).await?;
+    server::serve(started.listener, started.parts, stopped).await;
     follower.await?;
     Ok(())
 }

@@ -54,6 +54,10 @@ impl Registry {
             reader.from(before);
             return Err(err).context("what was learned cannot be kept");
         }
+        if facts.is_empty() && !publish {
+            self.move_to(reached);
+            return Ok(());
+        }
         let now = self.clock.now();
         let mut directory = Directory::clone(&self.current().1);
         for (_, fact) in facts {
@@ -83,6 +87,10 @@ impl Registry {
 
     fn current(&self) -> (Position, Arc<Directory>) {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn move_to(&self, position: Position) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).0 = position;
     }
 
     fn set(&self, position: Position, directory: Directory) {

@@ -15,6 +15,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use trailbox_api::{OwnAnswer, OwnRequest};
@@ -25,6 +26,12 @@ use trailbox_journal::Position;
 /// Largest body of a call to our own operations, in bytes.
 const BODY_MAX: usize = 4 << 20;
 
+/// Most header fields of a call: what the recorder lets through, and its own.
+const HEADERS_MAX: usize = 288;
+
+/// Pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 type Body = http_body_util::combinators::BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Answers until `stop` says true, then finishes what is under way.
@@ -32,20 +39,27 @@ pub(super) async fn serve(
     listener: UnixListener,
     parts: Arc<Parts>,
     mut stop: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
+) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let (stream, _) = accepted.context("cannot accept on the engine's socket")?;
-                connections.spawn(connection(stream, parts.clone(), stop.clone()));
+                match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(connection(stream, parts.clone(), stop.clone()));
+                    }
+                    Err(err) => {
+                        // Out of descriptors, most likely: calls under way give some back.
+                        tracing::error!(error = %err, "the engine cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
             }
             Some(_) = connections.join_next() => {}
             () = told(&mut stop) => break,
         }
     }
     while connections.join_next().await.is_some() {}
-    Ok(())
 }
 
 async fn connection(stream: UnixStream, parts: Arc<Parts>, mut stop: watch::Receiver<bool>) {
@@ -55,6 +69,7 @@ async fn connection(stream: UnixStream, parts: Arc<Parts>, mut stop: watch::Rece
     });
     let http = hyper::server::conn::http1::Builder::new()
         .preserve_header_case(true)
+        .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut http = std::pin::pin!(http);
     let done = tokio::select! {

@@ -89,6 +89,8 @@ async fn start(settings: &EngineSettings) -> anyhow::Result<(Child, ChildStdin)>
     let mut child = Command::new(program)
         .arg("engine")
         .stdin(Stdio::piped())
+        // Ctrl-C is the recorder's to hear: it drains first, then ends this input.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .context("cannot start the engine process")?;

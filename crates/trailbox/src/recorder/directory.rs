@@ -4,6 +4,7 @@ use crate::datadir::DataDir;
 use crate::snapshot;
 use crate::stop::told;
 use anyhow::bail;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
@@ -25,8 +26,17 @@ pub(super) struct Principals {
     master: Arc<MasterKey>,
     keys: Arc<dyn DataKeys>,
     shared: Arc<SharedDirectory>,
-    /// Modification time of the snapshot that `shared` stands on.
-    seen: Mutex<Option<SystemTime>>,
+    /// The snapshot that `shared` stands on.
+    seen: Mutex<Option<Stamp>>,
+}
+
+/// What tells one snapshot from the next: each is a new file, so its inode
+/// differs even within one tick of the clock.
+type Stamp = (SystemTime, u64, u64);
+
+fn stamp(place: &std::path::Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(place).ok()?;
+    Some((metadata.modified().ok()?, metadata.ino(), metadata.len()))
 }
 
 impl Principals {
@@ -53,10 +63,8 @@ impl Principals {
     /// the replaced directory: what was written since is learned once more.
     pub(super) fn reload(&self) -> anyhow::Result<bool> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let modified = std::fs::metadata(self.data.directory_snapshot())
-            .and_then(|snapshot| snapshot.modified())
-            .ok();
-        if modified.is_none() || *seen == modified {
+        let found = stamp(&self.data.directory_snapshot());
+        if found.is_none() || *seen == found {
             return Ok(seen.is_some());
         }
         let Some((position, mut directory)) = snapshot::read(&self.data, &*self.master)? else {
@@ -70,7 +78,7 @@ impl Principals {
         }
         self.shared.replace(directory);
         self.shared.learn(snapshot::learned_since(&mut reader)?);
-        *seen = modified;
+        *seen = found;
         Ok(true)
     }
 

@@ -64,7 +64,7 @@ impl Listeners {
     /// Serves both ports until `drain` says true and the calls under way are done.
     pub(super) async fn run(
         self,
-        gateway: Gateway,
+        gateway: Arc<Gateway>,
         drain: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
         let asked = |mut drain: watch::Receiver<bool>| async move {

@@ -5,6 +5,7 @@
 
 mod audit;
 mod child;
+mod descriptors;
 mod directory;
 mod facts;
 mod figures;
@@ -35,6 +36,7 @@ use trailbox_keys::LocalKeys;
 /// Runs until a signal says stop.
 pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
     logging::start("recorder");
+    descriptors::raise();
     let data = DataDir::open_or_create(&config.data)?;
     let _held = data.lock()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -43,7 +45,6 @@ pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
 
 /// What the recorder is made of once it stands.
 struct Recorder {
-    journal: Arc<Journal>,
     audit: Audit,
     stop: watch::Sender<bool>,
     engine: tokio::task::JoinHandle<()>,
@@ -108,8 +109,8 @@ impl Recorder {
             account: config.account.clone(),
         })?;
         greet(&config, &listeners);
-        let recorder = Self { journal, audit, stop, engine, refresh };
-        let served = recorder.serve(gateway, listeners, stopped).await;
+        let recorder = Self { audit, stop, engine, refresh };
+        let served = recorder.serve(Arc::new(gateway), listeners, stopped).await;
         data.retract();
         served.map(|()| ExitCode::SUCCESS)
     }
@@ -117,12 +118,12 @@ impl Recorder {
     /// Serves until a signal, then lets every call under way finish.
     async fn serve(
         self,
-        gateway: Gateway,
+        gateway: Arc<Gateway>,
         listeners: Listeners,
         stopped: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
         let (drain, draining) = watch::channel(false);
-        let serving = tokio::spawn(listeners.run(gateway, draining));
+        let serving = tokio::spawn(listeners.run(gateway.clone(), draining));
         let mut serving = std::pin::pin!(serving);
         let early = tokio::select! {
             ended = serving.as_mut() => Some(ended),
@@ -136,7 +137,7 @@ impl Recorder {
         };
         drop(stopped);
         self.audit.stopped().await;
-        let closed = self.journal.close().await;
+        let closed = gateway.close().await;
         let _ = self.stop.send(true);
         let _ = self.engine.await;
         self.refresh.abort();
