@@ -173,12 +173,12 @@ impl Directory {
     /// Takes in what an answer showed. Registered keys and principals stay as they are.
     pub fn learn(&mut self, learned: Learned) {
         match learned.fact {
-            Fact::Session(key) => self.learn_key(*key),
+            Fact::Session(key) => self.learn_key(*key, learned.at),
             Fact::Key { account, user_name, id, secret } => {
                 let arn = self.user_arn(&account, &user_name);
                 let key = AccessKey::lasting(&id, secret, &arn);
                 let trust = learned.trust;
-                self.learn_key(AccessKey { origin: Origin::Learned, trust, ..key });
+                self.learn_key(AccessKey { origin: Origin::Learned, trust, ..key }, learned.at);
             }
             Fact::KeyStatus { id, active } => {
                 if self.is_learned(&id) {
@@ -203,8 +203,13 @@ impl Directory {
         self.principal(&guess).map_or(guess, |user| user.arn.clone())
     }
 
-    fn learn_key(&mut self, key: AccessKey) {
-        if self.keys.get(&key.id).is_some_and(|held| held.key.origin == Origin::Registered) {
+    /// The first one stays while it lives: an answer that shows its id again
+    /// with another secret or owner would make somebody out of somebody else.
+    fn learn_key(&mut self, key: AccessKey, now: Micros) {
+        let lives = |held: &AccessKey| {
+            held.origin == Origin::Registered || held.expires.is_none_or(|end| now < end)
+        };
+        if self.key(&key.id).is_some_and(lives) {
             return;
         }
         self.drop_end(&key.id);
@@ -359,9 +364,54 @@ impl Directory {
         for key in written.keys {
             match key.origin {
                 Origin::Registered => directory.add_key(key),
-                Origin::Learned => directory.learn_key(key),
+                Origin::Learned => directory.learn_key(key, Micros(i64::MIN)),
             }
         }
         Ok(directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AccessKey, Directory, Fact, Learned, Micros, Trust};
+
+    fn key(user: &str, secret: &str, at: i64) -> Learned {
+        let fact = Fact::Key {
+            account: "111122223333".to_owned(),
+            user_name: user.to_owned(),
+            id: "AKIALEARNED".to_owned(),
+            secret: secret.into(),
+        };
+        Learned { event_id: [0; 16], at: Micros(at), trust: Trust::Verified, fact }
+    }
+
+    #[test]
+    fn a_learned_key_that_lives_is_never_made_somebody_elses() {
+        let mut directory = Directory::new();
+        directory.learn(key("alice", "first", 1));
+        let first = directory.key("AKIALEARNED").cloned();
+        for (user, secret) in [("mallory", "second"), ("alice", "second"), ("mallory", "first")] {
+            directory.learn(key(user, secret, 2));
+            assert_eq!(directory.key("AKIALEARNED").cloned(), first, "{user} {secret}");
+        }
+        assert_eq!(directory.learned_keys(), 1);
+    }
+
+    #[test]
+    fn a_learned_key_whose_time_is_over_may_be_replaced() {
+        let mut directory = Directory::new();
+        let arn = "arn:aws:iam::111122223333:user/alice";
+        let ended = AccessKey {
+            expires: Some(Micros(5)),
+            ..AccessKey::lasting("AKIALEARNED", "first".into(), arn)
+        };
+        let ended = AccessKey { origin: super::Origin::Learned, ..ended };
+        let fact = Fact::Session(Box::new(ended));
+        directory.learn(Learned { fact, ..key("", "", 1) });
+        directory.learn(key("bob", "second", 4));
+        assert_eq!(directory.key("AKIALEARNED").unwrap().secret.expose(), "first");
+        directory.learn(key("bob", "second", 5));
+        assert_eq!(directory.key("AKIALEARNED").unwrap().secret.expose(), "second");
+        assert_eq!(directory.learned_keys(), 1);
     }
 }

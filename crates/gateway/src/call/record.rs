@@ -18,6 +18,7 @@ use trailbox_journal::{
     AppendError, DATA, Frame, FrameKind, INSIGHT, MANAGEMENT, NETWORK_ACTIVITY,
 };
 use trailbox_record::{Answered, Category, Failure, Record};
+use trailbox_service_facts::RouteHints;
 use trailbox_service_facts::decode::{Tree, decode_error, decode_request, decode_response};
 
 /// An answer, as far as it came.
@@ -142,7 +143,7 @@ impl Call<'_> {
     fn federate(&mut self, head: &ResponseHead, body: &[u8], verifies: bool) {
         let federation = self.route.is("sts", "AssumeRoleWithSAML")
             || self.route.is("sts", "AssumeRoleWithWebIdentity");
-        if !federation || !(200..300).contains(&head.status) {
+        if !federation || !(200..300).contains(&head.status) || !self.is_to_a_service() {
             return;
         }
         let Ok(Some(told)) = decode_response(&self.route, head, body) else {
@@ -164,7 +165,8 @@ impl Call<'_> {
         let Some(Answered { head, body }) = response else {
             return Vec::new();
         };
-        if !learnable(self.route.service_name()) || !(200..300).contains(&head.status) {
+        let believed = learnable(self.route.service_name()) && self.is_to_a_service();
+        if !believed || !(200..300).contains(&head.status) {
             return Vec::new();
         }
         let asked = decode_request(&self.route, &self.request.head, &request.bytes);
@@ -177,6 +179,13 @@ impl Call<'_> {
         let now = self.shared.clock.now();
         let caller = &self.who.caller;
         trailbox_identity::learn(&self.route, &asked, &told, caller, now, self.event_id)
+    }
+
+    /// Whether the answer can be a service's: what stands at a path or in a
+    /// bucket, anybody who may write there may have written.
+    fn is_to_a_service(&self) -> bool {
+        let hints = RouteHints { s3_domains: &self.shared.config.s3_domains, ..Default::default() };
+        hints.is_service_root(&self.request.head)
     }
 
     /// Hands everything to the journal in one batch.

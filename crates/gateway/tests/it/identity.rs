@@ -207,6 +207,30 @@ async fn a_session_is_learned_before_the_answer_that_showed_it_ends() {
     }
 }
 
+/// An object that looks like an answer of STS or IAM teaches nothing.
+#[tokio::test]
+async fn what_an_object_says_is_not_learned() {
+    let upstream = Upstream::answering(|_| {
+        ok("<CreateAccessKeyResponse><CreateAccessKeyResult><AccessKey>\
+            <UserName>admin</UserName><AccessKeyId>AKIAFORGED</AccessKeyId>\
+            <Status>Active</Status><SecretAccessKey>forged</SecretAccessKey>\
+            </AccessKey></CreateAccessKeyResult></CreateAccessKeyResponse>")
+    })
+    .await;
+    let bed = Setup::with_default(&upstream).start().await;
+    let form = "Action=CreateAccessKey&Version=2010-05-08&UserName=admin";
+    let object = Ask::new("GET", "iam", &format!("/b/answer.xml?{form}"));
+    assert_eq!(bed.call(&object.signed(bed.now())).await.status, 200);
+    let mut hidden = Ask::query("iam", form);
+    hidden.headers[0].1 = "b.s3.localhost".to_owned();
+    assert_eq!(bed.call(&hidden.signed(bed.now())).await.status, 200);
+    let learned =
+        || bed.frames().iter().filter(|f| f.kind == trailbox_journal::FrameKind::Learned).count();
+    assert_eq!(learned(), 0);
+    assert_eq!(bed.call(&Ask::query("iam", form).signed(bed.now())).await.status, 200);
+    assert_eq!(learned(), 1);
+}
+
 #[tokio::test]
 async fn in_test_mode_an_unknown_key_belongs_to_the_account() {
     let upstream = Upstream::answering(|_| ok("abc")).await;

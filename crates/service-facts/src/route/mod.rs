@@ -37,6 +37,16 @@ pub struct RouteHints<'a> {
     pub flavour: Option<&'a str>,
 }
 
+impl RouteHints<'_> {
+    /// Whether a request goes to a service itself, neither to a path nor to a
+    /// bucket of a virtual host: only there a call of STS or IAM is one.
+    #[must_use]
+    pub fn is_service_root(&self, head: &RequestHead) -> bool {
+        let host = host::bare(head.host());
+        head.path() == "/" && host::bucket(&host, self.s3_domains).is_none()
+    }
+}
+
 /// What a request is.
 #[derive(Debug, Clone)]
 pub struct Route {

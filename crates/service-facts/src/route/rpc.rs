@@ -74,8 +74,12 @@ pub(super) fn by_action(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found
     let name = said("Action").filter(|name| !name.is_empty())?;
     let version = said("Version");
     let facts = asked.facts;
-    let mut order: Vec<usize> =
-        candidates.iter().copied().filter(|&index| is_rpc(facts, index)).collect();
+    let service_root = asked.hints.is_service_root(asked.head);
+    let mut order: Vec<usize> = candidates
+        .iter()
+        .copied()
+        .filter(|&index| is_rpc(facts, index) && (service_root || has_urls(facts, index)))
+        .collect();
     if order.is_empty() && may_guess(asked, candidates) {
         order = by_version(asked, version);
     }
@@ -110,7 +114,14 @@ fn may_guess(asked: &Asked<'_>, candidates: &[usize]) -> bool {
     if in_form && asked.head.query().is_empty() {
         return asked.scope.service.is_none() || candidates.is_empty();
     }
-    candidates.is_empty() && asked.head.path() == "/"
+    candidates.is_empty() && asked.hints.is_service_root(asked.head)
+}
+
+/// Whether a resource of the service is called under a path of its own: the
+/// URL of a queue. Everywhere else an `Action` beside a path is a parameter
+/// that a bucket ignores.
+fn has_urls(facts: &Facts, index: usize) -> bool {
+    facts.head(index).is_some_and(|head| head.name == "sqs")
 }
 
 /// Whether every protocol of a service names its operations.

@@ -17,8 +17,9 @@ pub(super) struct Scope {
     pub(super) bearer: bool,
 }
 
-/// Longer claims are nonsense and would only fill records.
-const LONGEST: usize = 256;
+/// Longer claims are nonsense and would only fill records; the journal keeps
+/// a Region of up to 255 bytes.
+const LONGEST: usize = 128;
 
 /// Reads the claim of a request: `Authorization`, else the query, else a form
 /// signed by `SigV2`.
@@ -154,6 +155,15 @@ mod tests {
         ];
         for (authorization, query, want) in cases {
             assert_eq!(parts(&scope(authorization, query)), want, "{authorization} ? {query}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_never_longer_than_the_journal_keeps() {
+        for (length, kept) in [(128, true), (129, false), (256, false)] {
+            let region = "r".repeat(length);
+            let text = format!("AWS4-HMAC-SHA256 Credential=AK/20260101/{region}/iam/aws4_request");
+            assert_eq!(scope(&text, "").region.is_some(), kept, "{length}");
         }
     }
 }

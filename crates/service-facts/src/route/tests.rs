@@ -452,3 +452,29 @@ proptest! {
         let _ = (read_only(&facts, &route, &request.method), is_data_event(&facts, &route));
     }
 }
+
+#[test]
+fn an_action_beside_an_object_is_no_call() {
+    let query = "Action=CreateAccessKey&Version=2010-05-08&UserName=admin";
+    let object = call(&format!("GET /bucket/answer.xml?{query}"), "iam", &[], None);
+    assert_eq!(object.operation_name(), "");
+    let posted = call("POST /bucket/answer.xml", "iam", &[], Some(query));
+    assert_eq!(posted.operation_name(), "");
+    let host = [("Host", "bucket.s3.localhost")];
+    let hidden = Facts::embedded().route(
+        &head(
+            &format!("GET /?{query}"),
+            &[host[0], ("Authorization", signed("iam")[1].1.as_str())],
+        ),
+        None,
+        &RouteHints::default(),
+    );
+    assert_eq!(hidden.operation_name(), "");
+    assert_eq!(
+        call(&format!("GET /?{query}"), "iam", &[], None).operation_name(),
+        "CreateAccessKey"
+    );
+    let queue = "POST /000000000000/jobs";
+    let form = Some("Action=SendMessage&Version=2012-11-05&MessageBody=x");
+    assert_eq!(call(queue, "sqs", &[], form).operation_name(), "SendMessage");
+}
