@@ -5,7 +5,7 @@ use crate::call::{Call, Category, Record};
 use crate::render::Renderer;
 use crate::resources::{self, Decoded};
 use crate::writer::Fields;
-use crate::{ec2, s3, secrets};
+use crate::{adjust, ec2, s3, secrets};
 use serde_json::{Map, Value, json};
 use trailbox_exchange::Captured;
 use trailbox_service_facts::Operation;
@@ -155,6 +155,7 @@ fn request(call: &Call<'_>, error: Option<&CallError>, wrong: &mut Option<String
     if call.route.is("lambda", "UpdateFunctionCode") {
         add_qualified_arn(&mut answer.value);
     }
+    adjust::request(call, &mut answer.value);
     mark_cut_body(call, operation, &mut answer.value);
     answer
 }

@@ -5,6 +5,7 @@
 //! `spec/gateway.md` 3 to 5; tables of names are data, in
 //! `crates/service-facts/data/tables.toml` and `data/lookup_resources.toml`.
 
+mod adjust;
 mod answer;
 mod build;
 mod call;

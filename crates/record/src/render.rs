@@ -202,12 +202,20 @@ pub(crate) fn redacted(verb: Verb, value: &Tree) -> Option<Value> {
         }),
         Verb::HideEach => Some(match value {
             Tree::List(list) => list.iter().map(|_| Value::from(secrets::HIDDEN)).collect(),
+            Tree::Map(entries) => {
+                entries.iter().map(|(key, _)| (key.clone(), Value::from(secrets::HIDDEN))).collect()
+            }
             _ => Value::from(secrets::HIDDEN),
         }),
         Verb::Attributes => Some(attributes(value)),
-        Verb::Keep | Verb::Hide | Verb::Stars | Verb::FourStars | Verb::Removed => {
-            Some(Value::from(verb.replacement().unwrap_or(secrets::HIDDEN)))
-        }
+        Verb::Keep
+        | Verb::Hide
+        | Verb::Stars
+        | Verb::FourStars
+        | Verb::TenStars
+        | Verb::Omitted
+        | Verb::Sentence
+        | Verb::Removed => Some(Value::from(verb.replacement().unwrap_or(secrets::HIDDEN))),
     }
 }
 

@@ -8,7 +8,7 @@
 pub(crate) const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
 /// Names whose values are secrets, lower case, without separators.
-const ENDINGS: [&str; 14] = [
+const ENDINGS: [&str; 16] = [
     "password",
     "passphrase",
     "passwd",
@@ -23,6 +23,8 @@ const ENDINGS: [&str; 14] = [
     "authtoken",
     "accesstoken",
     "refreshtoken",
+    "platformcredential",
+    "platformprincipal",
 ];
 
 /// Header fields that hold secrets or credentials.

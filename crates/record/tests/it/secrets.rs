@@ -141,3 +141,130 @@ fn signatures_tokens_and_customer_keys_of_s3_are_not_recorded() {
         assert_silent(name, &signed("s3", "PUT", "/b/k").field(name, SECRET));
     }
 }
+
+#[test]
+fn codes_tokens_and_keys_that_let_one_in_are_not_recorded() {
+    let forms = [
+        (
+            "iam",
+            "Action=EnableMFADevice&Version=2010-05-08&UserName=u&SerialNumber=s&AuthenticationCode1=",
+        ),
+        ("iam", "Action=ResyncMFADevice&Version=2010-05-08&UserName=u&AuthenticationCode2="),
+        ("sts", "Action=GetSessionToken&Version=2011-06-15&SerialNumber=s&TokenCode="),
+        (
+            "sns",
+            "Action=CreatePlatformApplication&Version=2010-03-31&Name=n&Platform=GCM\
+             &Attributes.entry.1.key=PlatformCredential&Attributes.entry.1.value=",
+        ),
+        (
+            "sns",
+            "Action=SetPlatformApplicationAttributes&Version=2010-03-31&PlatformApplicationArn=a\
+             &Attributes.entry.1.key=PlatformPrincipal&Attributes.entry.1.value=",
+        ),
+        (
+            "elasticbeanstalk",
+            "Action=UpdateEnvironment&Version=2010-12-01&OptionSettings.member.1.OptionName=DB\
+             &OptionSettings.member.1.Value=",
+        ),
+    ];
+    for (service, form) in forms {
+        let form = format!("{form}{SECRET}");
+        assert_silent(&form, &signed(service, "POST", "/").form(&form));
+    }
+    let key = json!({"id": "k", "value": SECRET, "name": "n"}).to_string();
+    let create = signed("apigateway", "POST", "/apikeys")
+        .body(json!({"name": "n", "value": SECRET}).to_string())
+        .answer(201, key.clone());
+    assert_silent("CreateApiKey", &create);
+    let patch = json!({"patchOperations": [{"op": "replace", "path": "/value", "value": SECRET},
+        {"op": "replace", "path": "/name", "value": "open"}]});
+    let update = signed("apigateway", "PATCH", "/apikeys/k").body(patch.to_string());
+    assert_silent("UpdateApiKey", &update.clone().answer(200, key));
+    assert!(update.record().to_string().contains("open"), "other patches are shown");
+    let import = signed("apigateway", "POST", "/apikeys?mode=import&format=csv");
+    assert_silent("ImportApiKeys", &import.body(format!("name,key\nn,{SECRET}")));
+    let appsync = signed("appsync", "POST", "/v1/apis/a/apikeys")
+        .body("{}")
+        .answer(200, json!({"apiKey": {"id": SECRET, "expires": 1}}).to_string());
+    assert_silent("CreateApiKey of AppSync", &appsync);
+    assert_silent(
+        "DeleteApiKey",
+        &signed("appsync", "DELETE", &format!("/v1/apis/a/apikeys/{SECRET}")),
+    );
+}
+
+#[test]
+fn tokens_of_sessions_and_grants_are_not_recorded() {
+    let session =
+        signed("ssm", "POST", "/").json("AmazonSSM.StartSession", json!({"Target": "i-1"})).answer(
+            200,
+            json!({"SessionId": "s", "TokenValue": SECRET, "StreamUrl": "wss://x"}).to_string(),
+        );
+    assert_silent("StartSession", &session);
+    let shown = &session.record()["responseElements"]["tokenValue"];
+    assert_eq!(shown, "Value hidden due to security reasons.");
+    let grant = signed("kms", "POST", "/")
+        .json("TrentService.CreateGrant", json!({"KeyId": "k", "GrantTokens": [SECRET]}))
+        .answer(200, json!({"GrantToken": SECRET, "GrantId": "g"}).to_string());
+    assert_silent("CreateGrant", &grant);
+    let retire = json!({"GrantToken": SECRET});
+    assert_silent(
+        "RetireGrant",
+        &signed("kms", "POST", "/").json("TrentService.RetireGrant", retire),
+    );
+}
+
+#[test]
+fn statements_are_recorded_as_omitted() {
+    let athena = signed("athena", "POST", "/")
+        .json("AmazonAthena.StartQueryExecution", json!({"QueryString": SECRET, "WorkGroup": "w"}));
+    assert_silent("athena", &athena);
+    assert_eq!(athena.record()["requestParameters"]["queryString"], "***OMITTED***");
+    let redshift = signed("redshift-data", "POST", "/")
+        .json("RedshiftData.BatchExecuteStatement", json!({"Sqls": [SECRET], "Database": "d"}));
+    assert_silent("redshift-data", &redshift);
+    let body = json!({"sql": SECRET, "database": SECRET, "schema": SECRET, "resourceArn": "a",
+        "parameters": [{"name": "p", "value": {"stringValue": SECRET}}]});
+    let rds = signed("rds-data", "POST", "/Execute")
+        .body(body.to_string())
+        .answer(200, json!({"records": [[{"stringValue": SECRET}]]}).to_string());
+    assert_silent("rds-data", &rds);
+    let shown = rds.record();
+    assert_eq!(shown["requestParameters"]["sql"], "**********");
+    assert_eq!(shown["requestParameters"]["parameters"][0]["value"], "**********");
+}
+
+#[test]
+fn environment_variables_keep_their_names_and_lose_their_values() {
+    let variables = json!([{"name": "NAMED", "value": SECRET}]);
+    let calls = [
+        signed("codebuild", "POST", "/").json(
+            "CodeBuild_20161006.StartBuild",
+            json!({"projectName": "p", "environmentVariablesOverride": variables}),
+        ),
+        signed("codebuild", "POST", "/").json(
+            "CodeBuild_20161006.CreateProject",
+            json!({"name": "p", "environment": {"environmentVariables": variables}}),
+        ),
+        signed("batch", "POST", "/v1/submitjob").body(
+            json!({"jobName": "j", "containerOverrides": {"environment": variables}}).to_string(),
+        ),
+        signed("amplify", "POST", "/apps")
+            .body(json!({"name": "a", "environmentVariables": {"NAMED": SECRET}}).to_string()),
+        signed("sagemaker", "POST", "/").json(
+            "SageMaker.CreateModel",
+            json!({"ModelName": "m", "PrimaryContainer": {"Environment": {"NAMED": SECRET}}}),
+        ),
+    ];
+    for exchange in calls {
+        let record = exchange.record();
+        assert_silent(record["eventName"].as_str().unwrap(), &exchange);
+        assert!(record["requestParameters"].to_string().contains("NAMED"), "{record}");
+    }
+    let typed = json!({"cluster": "c", "command": SECRET, "interactive": true});
+    let execute = signed("ecs", "POST", "/");
+    assert_silent(
+        "ExecuteCommand",
+        &execute.json("AmazonEC2ContainerServiceV20141113.ExecuteCommand", typed),
+    );
+}

@@ -64,6 +64,12 @@ pub enum Verb {
     Stars,
     /// `"****"` in its place.
     FourStars,
+    /// `"**********"` in its place.
+    TenStars,
+    /// `"***OMITTED***"` in its place.
+    Omitted,
+    /// `"Value hidden due to security reasons."` in its place.
+    Sentence,
     /// `"<sensitiveDataRemoved>"` in its place.
     Removed,
     /// `{}` in its place.
@@ -72,7 +78,8 @@ pub enum Verb {
     Literals,
     /// Of a map only the list of its keys.
     Names,
-    /// Every element of a list becomes `"HIDDEN_DUE_TO_SECURITY_REASONS"`.
+    /// Every element of a list, every value of a map becomes
+    /// `"HIDDEN_DUE_TO_SECURITY_REASONS"`.
     HideEach,
     /// A map of typed `DynamoDB` values becomes one of plain values.
     Attributes,
@@ -86,6 +93,9 @@ impl Verb {
             Self::Hide => Some("HIDDEN_DUE_TO_SECURITY_REASONS"),
             Self::Stars => Some("***"),
             Self::FourStars => Some("****"),
+            Self::TenStars => Some("**********"),
+            Self::Omitted => Some("***OMITTED***"),
+            Self::Sentence => Some("Value hidden due to security reasons."),
             Self::Removed => Some("<sensitiveDataRemoved>"),
             Self::Keep
             | Self::Omit
