@@ -5,7 +5,8 @@
 //! and [`presign`] make signatures for calls of our own. [`refusal`] says what
 //! AWS would answer when a proof fails.
 //!
-//! SigV4A (ECDSA) and SigV2 are recognised and never verified. Nothing here
+//! SigV4A (ECDSA) is recognised and never verified; of SigV2 only S3's form is
+//! proved ([`verify_v2`]). Nothing here
 //! reads a clock, opens a connection or keeps a body.
 
 pub mod refusal;
@@ -21,6 +22,7 @@ mod sign;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod v2;
 mod verify;
 
 pub use chunks::{CHUNK_HEADER_MAX, ChunkVerifier, TRAILER_MAX};
@@ -34,4 +36,5 @@ pub use payload::Payload;
 pub use secret::SecretText;
 pub use sign::{SignRequest, presign, sign};
 pub use stream::{ChunkEncoder, sign_streaming};
+pub use v2::{v2_session_token, verify_v2};
 pub use verify::{SKEW_MAX_SECONDS, Verified, VerifyError, verify, verify_with_key};
