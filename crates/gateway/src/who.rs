@@ -44,6 +44,9 @@ enum Standing {
     Unchecked {
         /// Whom the record names when a verifying upstream accepts the call.
         vouched: Arc<Caller>,
+        /// The same when config says that it verifies: then the principal of a
+        /// key we know.
+        named: Option<Arc<Caller>>,
         /// Why Trailbox's own services do not accept it.
         wrong: Wrong,
         /// The key itself is unknown: test mode lets it in.
@@ -120,9 +123,7 @@ pub(crate) fn look_up(
             (caller, standing)
         }
         Claim::V4a(claim) => unverifiable(shared, &claim.access_key_id, Wrong::Unsupported, now),
-        Claim::V2 { access_key_id, .. } => {
-            unverifiable(shared, &access_key_id, Wrong::Unsupported, now)
-        }
+        Claim::V2 { access_key_id, .. } => version_2(shared, head, &access_key_id, now),
         Claim::Malformed(claim) => malformed(shared, claim, now),
     };
     Who { caller, standing, duty, signature }
@@ -199,22 +200,47 @@ fn wrong_key(why: &trailbox_identity::KeyRefusal) -> Wrong {
     }
 }
 
+/// A claim by Version 2: S3's form is proved, that of the query APIs is not.
+fn version_2(shared: &Shared, head: &RequestHead, id: &str, now: Micros) -> (Arc<Caller>, Standing) {
+    if head.query_value("SignatureVersion").is_some() {
+        return unverifiable(shared, id, Wrong::Unsupported, now);
+    }
+    let token = trailbox_sigv4::v2_session_token(head);
+    let token = token.as_ref().map(trailbox_sigv4::SecretText::expose);
+    let directory = shared.directory.read();
+    let wrong = match directory.admit(id, token, now) {
+        Admission::Unknown => return unknown(shared, id),
+        Admission::Refused(why) => wrong_key(&why),
+        Admission::Known(key) => {
+            match trailbox_sigv4::verify_v2(head, key.secret.expose().as_bytes(), now) {
+                Err(error) => Wrong::Proof(error),
+                Ok(()) => match directory.caller(id, now) {
+                    Some(proved) => return (proved, Standing::Proved),
+                    None => return unknown(shared, id),
+                },
+            }
+        }
+    };
+    (Arc::new(Caller::claimed(id, shared.claimed_account())), Standing::Refused(wrong))
+}
+
 /// Nobody knows the key.
 fn unknown(shared: &Shared, id: &str) -> (Arc<Caller>, Standing) {
     let vouched = Arc::new(Caller::upstream(id, &shared.account));
-    let standing = Standing::Unchecked { vouched, wrong: Wrong::UnknownKey, unknown_key: true };
+    let wrong = Wrong::UnknownKey;
+    let standing = Standing::Unchecked { vouched, named: None, wrong, unknown_key: true };
     (Arc::new(Caller::claimed(id, shared.claimed_account())), standing)
 }
 
-/// A signature nobody verifies here. When the key is registered and a verifying
-/// upstream accepts it, the record names its principal.
+/// A signature nobody verifies here. When the key is registered and an upstream
+/// accepts it of which config says that it verifies, the record names its
+/// principal; what a probe found says nothing of such signatures.
 fn unverifiable(shared: &Shared, id: &str, wrong: Wrong, now: Micros) -> (Arc<Caller>, Standing) {
     let known = shared.directory.read().caller(id, now);
-    let vouched = match known {
-        Some(known) => Caller { trust: Trust::Upstream, ..Caller::clone(&known) },
-        None => Caller::upstream(id, &shared.account),
-    };
-    let standing = Standing::Unchecked { vouched: Arc::new(vouched), wrong, unknown_key: false };
+    let named =
+        known.map(|known| Arc::new(Caller { trust: Trust::Upstream, ..Caller::clone(&known) }));
+    let vouched = Arc::new(Caller::upstream(id, &shared.account));
+    let standing = Standing::Unchecked { vouched, named, wrong, unknown_key: false };
     (Arc::new(Caller::claimed(id, shared.claimed_account())), standing)
 }
 
@@ -229,7 +255,8 @@ fn malformed(
         let caller = Arc::new(Caller::anonymous(false, shared.claimed_account()));
         let vouched = Arc::clone(&caller);
         let wrong = Wrong::Malformed(claim);
-        return (caller, Standing::Unchecked { vouched, wrong, unknown_key: false });
+        let standing = Standing::Unchecked { vouched, named: None, wrong, unknown_key: false };
+        return (caller, standing);
     };
     let known = shared.directory.read().key(&id).is_some();
     let (caller, standing) = unverifiable(shared, &id, Wrong::Malformed(claim.clone()), now);
@@ -256,7 +283,10 @@ impl Who {
     /// `own`: Trailbox itself answers it, so there is nobody else to judge.
     pub(crate) fn refusal(&mut self, shared: &Shared, route: &Route, own: bool) -> Option<Refusal> {
         let dialect = dialect(route);
-        match &self.standing {
+        if own && self.rests_on_a_claim() && !shared.is_test() {
+            return Some(Wrong::UnknownKey.refusal(dialect));
+        }
+        match &mut self.standing {
             Standing::Refused(wrong) => Some(wrong.refusal(dialect)),
             Standing::Unchecked { unknown_key: true, .. } if own && shared.is_test() => {
                 let id = self.caller.access_key_id.clone().unwrap_or_default();
@@ -265,9 +295,12 @@ impl Who {
                 None
             }
             Standing::Unchecked { wrong, .. } if own => Some(wrong.refusal(dialect)),
-            Standing::Proved if own && shared.is_test() && !self.caller.administrator => {
-                self.caller =
-                    Arc::new(Caller { administrator: true, ..Caller::clone(&self.caller) });
+            Standing::Proved if own && shared.is_test() => {
+                Arc::make_mut(&mut self.caller).administrator = true;
+                None
+            }
+            Standing::NeedsBody(unproved) if own && shared.is_test() => {
+                Arc::make_mut(&mut unproved.proved).administrator = true;
                 None
             }
             Standing::Anonymous if own && !open_to_anybody(route) => {
@@ -292,6 +325,20 @@ impl Who {
     /// Whether somebody vouches for the caller already.
     pub(crate) fn is_proved(&self) -> bool {
         matches!(self.standing, Standing::Proved | Standing::NeedsBody(_))
+            && !self.rests_on_a_claim()
+    }
+
+    /// Whether the signature is right under a key that somebody got whom nobody
+    /// proved: whoever can make an upstream answer can have such keys.
+    fn rests_on_a_claim(&self) -> bool {
+        let holder = match &self.standing {
+            Standing::Proved => &self.caller,
+            Standing::NeedsBody(unproved) => &unproved.proved,
+            Standing::Refused(_) | Standing::Anonymous | Standing::Unchecked { .. } => {
+                return false;
+            }
+        };
+        holder.trust == Trust::Claimed
     }
 
     /// Proves with the body, whole or broken, what the head left open.
@@ -335,8 +382,16 @@ impl Who {
 
     /// Judges after the answer: an upstream that verifies and did not object
     /// has vouched. Says whether the caller is vouched for now.
-    pub(crate) fn settle(&mut self, verifies: &Verifies, status: u16, code: Option<&str>) -> bool {
-        let Standing::Unchecked { vouched, .. } = &self.standing else {
+    ///
+    /// `said`: config says that the upstream verifies.
+    pub(crate) fn settle(
+        &mut self,
+        verifies: &Verifies,
+        said: bool,
+        status: u16,
+        code: Option<&str>,
+    ) -> bool {
+        let Standing::Unchecked { vouched, named, .. } = &self.standing else {
             return self.is_proved();
         };
         let Verifies::Yes { denial } = verifies else {
@@ -345,7 +400,8 @@ impl Who {
         if denies_identity(status, code, denial.as_deref()) {
             return false;
         }
-        self.caller = Arc::clone(vouched);
+        let named = named.as_ref().filter(|_| said);
+        self.caller = Arc::clone(named.unwrap_or(vouched));
         self.standing = Standing::Proved;
         true
     }

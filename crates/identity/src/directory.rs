@@ -373,7 +373,8 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use super::{AccessKey, Directory, Fact, Learned, Micros, Trust};
+    use super::{AccessKey, Directory, Fact, Learned, Micros};
+    use crate::trust::Trust;
 
     fn key(user: &str, secret: &str, at: i64) -> Learned {
         let fact = Fact::Key {

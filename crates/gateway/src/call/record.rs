@@ -127,9 +127,12 @@ impl Call<'_> {
             // Without a body the code is guessed from the status: no evidence.
             let said = body.total != 0 || head.headers.contains("x-amzn-errortype");
             let code = error.filter(|_| said).map(|error| error.code);
-            let verifies =
-                self.upstream.as_ref().map_or(Verifies::No, |upstream| upstream.verifies());
-            let vouched = self.who.settle(&verifies, head.status, code.as_deref());
+            let upstream = self.upstream.as_ref();
+            // Browsers ask with `OPTIONS` before they sign: nobody looks at it.
+            let judge = upstream.filter(|_| self.request.head.method != "OPTIONS");
+            let verifies = judge.map_or(Verifies::No, |upstream| upstream.verifies());
+            let said = judge.is_some_and(|upstream| upstream.is_said());
+            let vouched = self.who.settle(&verifies, said, head.status, code.as_deref());
             if vouched && std::mem::take(&mut self.paid) {
                 self.shared.budget.give_back();
             }

@@ -54,6 +54,11 @@ impl Upstream {
         self.verifies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether what is known stands in config, and no probe found it.
+    pub(crate) fn is_said(&self) -> bool {
+        !self.probed
+    }
+
     /// Whether it is to be probed.
     pub(crate) fn is_probe_due(&self) -> bool {
         self.probe_due.load(Ordering::Relaxed)

@@ -207,6 +207,81 @@ async fn a_session_is_learned_before_the_answer_that_showed_it_ends() {
     }
 }
 
+/// Nobody here checks `SigV2`: a probe with another signature says nothing of it.
+#[tokio::test]
+async fn a_signature_nobody_checks_names_a_principal_only_where_config_says_so() {
+    for (said, name) in [("true", "alice"), ("'probe'", "")] {
+        let upstream = Upstream::answering(|request| {
+            if request.head.contains("trailbox-probe") {
+                answer(403, "", "<Error><Code>InvalidAccessKeyId</Code></Error>")
+            } else {
+                ok("abc")
+            }
+        })
+        .await;
+        let mut setup = Setup::nobody();
+        setup.config = toml::from_str(&format!(
+            "default_upstream = {{ url = 'http://{}', verifies_signatures = {said} }}",
+            upstream.address
+        ))
+        .unwrap();
+        let bed = setup.start().await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        bed.call(format!("GET /b/k HTTP/1.1\r\nHost: h\r\nAuthorization: AWS {KEY}:c2ln\r\n\r\n"))
+            .await;
+        let record = bed.only_record().await;
+        assert_eq!(record["userIdentity"]["userName"].as_str().unwrap_or(""), name, "{said}");
+        assert_eq!(record["additionalEventData"]["trailboxIdentity"], "upstream", "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_vouches_for_nobody() {
+    let upstream = Upstream::answering(|_| ok("abc")).await;
+    let bed = verifying(&upstream).start().await;
+    let ask = Ask::new("OPTIONS", "s3", "/b/k").by("AKIASTRANGER", WRONG, None);
+    bed.call(&ask.signed(bed.now())).await;
+    let record = bed.only_record().await;
+    assert_eq!(record["additionalEventData"]["trailboxIdentity"], "claimed");
+}
+
+/// Anybody can have a session of an upstream that does not verify.
+#[tokio::test]
+async fn own_services_refuse_a_session_that_rests_on_a_claim() {
+    for test in [false, true] {
+        let upstream = Upstream::answering(|_| {
+            ok("<AssumeRoleResponse><AssumeRoleResult><Credentials>\
+                <AccessKeyId>ASIACLAIMED</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+                <SessionToken>t</SessionToken><Expiration>2026-11-22T19:00:00Z</Expiration>\
+                </Credentials><AssumedRoleUser><AssumedRoleId>AROAROLE:w</AssumedRoleId>\
+                <Arn>arn:aws:sts::111122223333:assumed-role/ops/w</Arn></AssumedRoleUser>\
+                </AssumeRoleResult></AssumeRoleResponse>")
+        })
+        .await;
+        let mut setup = Setup::with_default(&upstream);
+        if test {
+            setup = setup.test_mode();
+        }
+        let bed = setup.start().await;
+        let assume = Ask::query(
+            "sts",
+            "Action=AssumeRole&Version=2011-06-15&RoleSessionName=w\
+             &RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fops",
+        );
+        bed.call(&assume.by("AKIASTRANGER", WRONG, None).signed(bed.now())).await;
+        let lookup = Ask::json(
+            "cloudtrail",
+            "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents",
+            "{}",
+        );
+        let answer = bed.call(&lookup.by("ASIACLAIMED", "s", Some("t")).signed(bed.now())).await;
+        // In test mode it gets as far as the engine, which is not there.
+        assert_eq!(answer.status, if test { 503 } else { 400 }, "{}", answer.text());
+        let unknown = answer.text().contains("UnrecognizedClientException");
+        assert_eq!(unknown, !test, "{}", answer.text());
+    }
+}
+
 /// An object that looks like an answer of STS or IAM teaches nothing.
 #[tokio::test]
 async fn what_an_object_says_is_not_learned() {
