@@ -40,6 +40,20 @@ impl SharedDirectory {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = directory;
     }
 
+    /// Puts another directory in place with what was learned beside it.
+    ///
+    /// `facts` reads what is to be learned anew. Nothing is learned while it
+    /// runs, and nobody reads: no fact falls between the reading and the
+    /// replacing.
+    pub fn replace_and_learn(&self, directory: Directory, facts: impl FnOnce() -> Vec<Learned>) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut directory = directory;
+        for fact in facts() {
+            directory.learn(fact);
+        }
+        *current = directory;
+    }
+
     /// Says how the directory is loaded anew; only the first one counts.
     pub fn refreshed_by(&self, refresh: impl Fn() + Send + Sync + 'static) {
         let _ = self.refresh.set(Box::new(refresh));
@@ -67,5 +81,39 @@ impl SharedDirectory {
     /// Forgets sessions that ended before `now`; says how many.
     pub fn expire(&self, now: Micros) -> usize {
         self.current.write().unwrap_or_else(PoisonError::into_inner).expire(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SharedDirectory;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use trailbox_clock::Micros;
+    use trailbox_identity::{Directory, Fact, Learned, Trust};
+
+    fn key(id: &str) -> Learned {
+        let fact = Fact::Key {
+            account: "111122223333".to_owned(),
+            user_name: "alice".to_owned(),
+            id: id.to_owned(),
+            secret: "secret".into(),
+        };
+        Learned { event_id: [0; 16], at: Micros(1), trust: Trust::Verified, fact }
+    }
+
+    #[test]
+    fn what_is_learned_while_the_directory_is_replaced_is_not_lost() {
+        let shared = Arc::new(SharedDirectory::new(Directory::new()));
+        let mut learning = None;
+        shared.replace_and_learn(Directory::new(), || {
+            let other = Arc::clone(&shared);
+            learning = Some(std::thread::spawn(move || other.learn(vec![key("AKIALATE")])));
+            std::thread::sleep(Duration::from_millis(20));
+            vec![key("AKIABEFORE")]
+        });
+        learning.unwrap().join().unwrap();
+        let directory = shared.read();
+        assert!(directory.key("AKIABEFORE").is_some() && directory.key("AKIALATE").is_some());
     }
 }

@@ -102,14 +102,22 @@ impl Shared {
         })
     }
 
-    /// Waits for room to hold a body of `bytes`; dropping it gives it back.
+    /// Waits until `room` is enough to hold a body of `bytes`; dropping it gives
+    /// it back.
     ///
     /// A body larger than all the room there is gets all of it, alone.
-    pub(crate) async fn room_for(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    pub(crate) async fn room_for(&self, bytes: u64, room: &mut Option<OwnedSemaphorePermit>) {
         let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         let wanted = wanted.min(self.memory_max);
+        let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = wanted.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
         // Closed never; then there would be no bound to keep.
-        Arc::clone(&self.memory).acquire_many_owned(wanted).await.ok()
+        let more = Arc::clone(&self.memory).acquire_many_owned(more).await.ok();
+        match (room.as_mut(), more) {
+            (Some(room), Some(more)) => room.merge(more),
+            (None, more) => *room = more,
+            (Some(_), None) => {}
+        }
     }
 
     /// Whether unknown keys count as `account`'s own.

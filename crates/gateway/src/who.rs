@@ -201,7 +201,12 @@ fn wrong_key(why: &trailbox_identity::KeyRefusal) -> Wrong {
 }
 
 /// A claim by Version 2: S3's form is proved, that of the query APIs is not.
-fn version_2(shared: &Shared, head: &RequestHead, id: &str, now: Micros) -> (Arc<Caller>, Standing) {
+fn version_2(
+    shared: &Shared,
+    head: &RequestHead,
+    id: &str,
+    now: Micros,
+) -> (Arc<Caller>, Standing) {
     if head.query_value("SignatureVersion").is_some() {
         return unverifiable(shared, id, Wrong::Unsupported, now);
     }

@@ -108,7 +108,7 @@ pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: Request
         upstream: None,
         seen,
         intent: Intent::None,
-        recording: prepare::recording(config, &request.head, client.role, unsigned),
+        recording: prepare::recording(shared, &request.head, client.role, unsigned),
         paid: false,
         taken,
         started,

@@ -3,7 +3,7 @@
 use super::local::Stop;
 use super::{Call, Recording, own_api};
 use crate::answer::Refusal;
-use crate::config::{GatewayConfig, OnFailure};
+use crate::config::OnFailure;
 use crate::connection::Client;
 use crate::gateway::ListenerRole;
 use crate::observe;
@@ -12,6 +12,7 @@ use crate::shared::Shared;
 use crate::upstream::Nobody;
 use crate::wire::{Framing, RequestIn};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use trailbox_exchange::RequestHead;
 use trailbox_journal::Admission;
 use trailbox_service_facts::{Route, RouteHints};
@@ -33,6 +34,9 @@ pub(super) fn is_form(head: &RequestHead) -> bool {
     let media = media.split(';').next().unwrap_or_default().trim();
     media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
+
+/// A body that is held must be there after so many of the longest pauses.
+const BUFFER_STALLS: u32 = 4;
 
 /// What taking a body in before its call is forwarded has cost.
 #[derive(Debug, Default)]
@@ -76,12 +80,12 @@ pub(super) fn route(shared: &Shared, head: &RequestHead, form: Option<&[u8]>) ->
 /// Only unsigned requests do: the same path, signed, is somebody's call on a
 /// bucket of that name.
 pub(super) fn recording(
-    config: &GatewayConfig,
+    shared: &Shared,
     head: &RequestHead,
     role: ListenerRole,
     unsigned: bool,
 ) -> Recording {
-    let listed = config.recording.unrecorded_paths.iter().any(|path| path == head.path());
+    let listed = shared.config.recording.is_unrecorded(head.path(), shared.is_test());
     if listed && unsigned && role == ListenerRole::Aws {
         Recording::Configured
     } else {
@@ -103,23 +107,32 @@ async fn buffer(
     if body.is_done() {
         return Ok(());
     }
+    let raw_most = most.saturating_mul(2) + FRAMING_SLACK;
     let expected = match request.framing {
         Framing::Length(length) => length.min(most as u64),
-        Framing::Chunked | Framing::UntilClose => most as u64,
+        Framing::Chunked | Framing::UntilClose => raw_most as u64,
     };
-    if SMALL_BODY < expected && taken.room.is_none() {
-        taken.room = shared.room_for(expected).await;
+    let limits = &shared.config.limits;
+    if SMALL_BODY < expected {
+        let waiting = shared.room_for(expected, &mut taken.room);
+        if tokio::time::timeout(limits.stall_timeout / 4, waiting).await.is_err() {
+            let text = "too many bodies are held in memory; slow down";
+            return Err(Refusal::new("no-room", 503, "SlowDown", text).into());
+        }
     }
     if request.expects_continue && !taken.said_continue {
         taken.said_continue = true;
         let line = b"HTTP/1.1 100 Continue\r\n\r\n";
         client.outbound.write(line, &[]).await.map_err(Stop::client)?;
     }
-    let patience = shared.config.limits.stall_timeout;
-    while !body.is_done()
-        && body.total() < most as u64
-        && body.ready() < most.saturating_mul(2) + FRAMING_SLACK
-    {
+    let end = Instant::now() + limits.stall_timeout * BUFFER_STALLS;
+    while !body.is_done() && body.total() < most as u64 && body.ready() < raw_most {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let text = "the body comes too slowly to be held for so long";
+            return Err(Refusal::new("slow-body", 408, "RequestTimeout", text).into());
+        }
+        let patience = limits.stall_timeout.min(left);
         if client.inbound.fill(patience).await.map_err(Stop::client)? == 0 {
             return Err(Stop::client(crate::io::PeerError::early_end()));
         }

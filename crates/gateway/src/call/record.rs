@@ -2,7 +2,7 @@
 
 use super::context::uuid_text;
 use super::{Call, Recording};
-use crate::config::Durability;
+use crate::config::{Durability, RESET_PATH};
 use crate::connection::Client;
 use crate::gateway::ListenerRole;
 use crate::observe;
@@ -277,7 +277,7 @@ impl Call<'_> {
     /// deleted, but what came before is told apart.
     async fn generation(&mut self, role: ListenerRole, status: Option<u16>) {
         let reset = self.request.head.method == "POST"
-            && self.request.head.path() == "/moto-api/reset"
+            && self.request.head.path() == RESET_PATH
             && status.is_some_and(|status| status < 300);
         if !reset || !self.shared.is_test() {
             return;

@@ -11,6 +11,7 @@ mod upstream;
 
 pub use limits::LimitsConfig;
 pub use network::{Network, NetworkError};
+pub(crate) use recording::RESET_PATH;
 pub use recording::{Durability, Intents, OnFailure, RecordingConfig, SessionTokenRule};
 pub use upstream::{Flavour, UpstreamConfig, UpstreamUrl, UpstreamUrlError, VerifiesSignatures};
 

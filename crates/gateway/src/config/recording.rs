@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+/// Empties a mock of AWS; tests begin with it.
+pub(crate) const RESET_PATH: &str = "/moto-api/reset";
+
 /// What is recorded and how firmly. Section `[recording]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,9 +25,9 @@ pub struct RecordingConfig {
     /// What becomes of session tokens in records. Default `drop`.
     pub session_tokens: SessionTokenRule,
     /// Paths that pass unrecorded when the request is not signed, compared
-    /// exactly with the path as sent, and counted. Default
+    /// exactly with the path as sent, and counted. Default: none; in test mode
     /// `["/moto-api/reset"]`.
-    pub unrecorded_paths: Vec<String>,
+    pub unrecorded_paths: Option<Vec<String>>,
 }
 
 impl Default for RecordingConfig {
@@ -36,12 +39,21 @@ impl Default for RecordingConfig {
             on_failure: OnFailure::Refuse,
             on_failure_read: None,
             session_tokens: SessionTokenRule::Drop,
-            unrecorded_paths: vec!["/moto-api/reset".to_owned()],
+            unrecorded_paths: None,
         }
     }
 }
 
 impl RecordingConfig {
+    /// Whether an unsigned call of that path passes unrecorded.
+    #[must_use]
+    pub fn is_unrecorded(&self, path: &str, test_mode: bool) -> bool {
+        match &self.unrecorded_paths {
+            Some(paths) => paths.iter().any(|listed| listed == path),
+            None => test_mode && path == RESET_PATH,
+        }
+    }
+
     /// How firmly a call of that kind is recorded.
     #[must_use]
     pub fn durability_of(&self, read_only: bool) -> Durability {

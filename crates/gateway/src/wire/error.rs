@@ -33,6 +33,12 @@ pub enum HeadError {
         /// Which fields.
         what: &'static str,
     },
+    /// The request line names another place than `Host`, or one without a path.
+    #[error("head does not say unambiguously what is asked for: {what}")]
+    Target {
+        /// What is wrong.
+        what: &'static str,
+    },
     /// `Host` is missing or stands twice.
     #[error("head has {count} `Host` fields; it needs one")]
     Host {
@@ -51,6 +57,7 @@ impl HeadError {
             Self::StrayByte { .. } => "stray-byte",
             Self::Malformed { .. } => "malformed-head",
             Self::Ambiguous { .. } => "ambiguous-framing",
+            Self::Target { .. } => "target",
             Self::Host { .. } => "host",
         }
     }

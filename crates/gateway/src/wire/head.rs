@@ -90,6 +90,10 @@ pub(super) fn malformed(error: httparse::Error, limits: HeadLimits) -> HeadError
 pub(super) fn content_length(headers: &Headers) -> Result<Option<u64>, HeadError> {
     let mut found = None;
     for (name, value) in headers.iter() {
+        if name.eq_ignore_ascii_case(b"content_length") {
+            // Some servers read it as the field itself.
+            return Err(HeadError::Ambiguous { what: "`Content-Length` is written with `_`" });
+        }
         if !name.eq_ignore_ascii_case(b"content-length") {
             continue;
         }

@@ -64,6 +64,12 @@ pub fn parse_request(
     let headers = keep_fields(&raw, parsed.headers);
     let http11 = version == 1;
     check_host(&headers, http11)?;
+    let (target, authority) = origin_form(target)?;
+    if authority.is_some_and(|named| {
+        !headers.get("host").is_some_and(|host| host.eq_ignore_ascii_case(named))
+    }) {
+        return Err(HeadError::Target { what: "its target names another host than `Host`" });
+    }
     let framing = framing(&headers, http11)?;
     let keep_alive = if http11 {
         !connection_says(&headers, "close")
@@ -73,8 +79,7 @@ pub fn parse_request(
     let expects_continue = http11
         && headers.get("expect").is_some_and(|text| text.eq_ignore_ascii_case("100-continue"));
     let upgrade = method == "CONNECT" || connection_says(&headers, "upgrade");
-    let head =
-        RequestHead { method: method.to_owned(), target: origin_form(target).to_owned(), headers };
+    let head = RequestHead { method: method.to_owned(), target: target.to_owned(), headers };
     Ok(Some(RequestIn { head, raw, framing, keep_alive, expects_continue, upgrade }))
 }
 
@@ -112,17 +117,24 @@ fn is_transfer_encoding(name: &[u8]) -> bool {
         || name.eq_ignore_ascii_case(b"transfer_encoding")
 }
 
-/// Path and query of an absolute-form target; any other target as it is.
-fn origin_form(target: &str) -> &str {
+/// Path and query of an absolute-form target, and the authority in front of
+/// them; any other target as it is.
+fn origin_form(target: &str) -> Result<(&str, Option<&str>), HeadError> {
     let Some((scheme, rest)) = target.split_once("://") else {
-        return target;
+        return Ok((target, None));
     };
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return target;
+        return Ok((target, None));
     }
-    match rest.find(['/', '?']) {
-        Some(at) if rest[at..].starts_with('/') => &rest[at..],
-        _ => "/",
+    let Some(at) = rest.find(['/', '?', '#']) else {
+        return Ok(("/", Some(rest)));
+    };
+    let (authority, path) = rest.split_at(at);
+    if path.starts_with('/') {
+        Ok((path, Some(authority)))
+    } else {
+        // Some servers read `/?query`, some `/`, some a path `?query`.
+        Err(HeadError::Target { what: "its target has no path in front of its query" })
     }
 }
 
@@ -164,6 +176,8 @@ mod tests {
             ("Transfer-Encoding: gzip, chunked\r\n", "ambiguous-framing"),
             ("Transfer-Encoding: xchunked\r\n", "ambiguous-framing"),
             ("Transfer_Encoding: chunked\r\nContent-Length: 3\r\n", "ambiguous-framing"),
+            ("Content_Length: 3\r\n", "ambiguous-framing"),
+            ("content_length: 3\r\nContent-Length: 3\r\n", "ambiguous-framing"),
             ("Transfer-Encoding : chunked\r\n", "malformed-head"),
             ("Transfer-Encoding: \x0bchunked\r\n", "malformed-head"),
             ("X: a\r\n b\r\n", "malformed-head"),
@@ -213,6 +227,23 @@ mod tests {
             assert_eq!(request.head.target, want);
             assert_eq!(request.raw, text);
         }
+    }
+
+    #[test]
+    fn an_absolute_target_that_says_something_else_is_refused() {
+        for target in [
+            "http://other/b/k",
+            "http://other",
+            "http://u@s3.local/b",
+            "http://s3.local:81/b",
+            "http://s3.local?acl",
+            "http://s3.local#x",
+        ] {
+            let got = parse(&format!("GET {target} HTTP/1.1\r\nHost: s3.local\r\n\r\n"));
+            assert_eq!(got.map(drop).map_err(|err| err.reason()), Err("target"), "{target}");
+        }
+        let got = parse("GET http://s3.local/b HTTP/1.0\r\n\r\n");
+        assert_eq!(got.map(drop).map_err(|err| err.reason()), Err("target"), "no Host");
     }
 
     #[test]

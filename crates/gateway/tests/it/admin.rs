@@ -127,7 +127,7 @@ async fn health_readiness_and_metrics_are_open_and_unrecorded() {
     assert_eq!(bed.records().len(), 0);
 
     disk.simulated().set_sick(Some(ErrorKind::Other));
-    let delete = "DELETE /b/k HTTP/1.1\r\nHost: h\r\n\r\n";
+    let delete = Ask::new("DELETE", "s3", "/b/k").signed(bed.now());
     assert_eq!(bed.call(delete).await.status, 503);
     let ready = get(admin, "/readyz").await;
     assert_eq!(ready.status, 503);

@@ -106,3 +106,31 @@ async fn callers_nobody_vouches_for_have_a_budget() {
     let alice = crate::support::Ask::new("GET", "s3", "/b/k").signed(bed.now());
     assert_eq!(bed.call(&alice).await.status, 200);
 }
+
+/// A client that always sends a little is no reason to wait for ever.
+#[tokio::test]
+async fn a_body_that_is_held_must_come_within_a_time_and_find_room() {
+    let upstream = Upstream::agreeable().await;
+    let setup = Setup::with_default(&upstream).edit(|config| {
+        config.limits.stall_timeout = Duration::from_millis(400);
+        config.limits.buffered_bytes_max = 1 << 20;
+    });
+    let bed = setup.start().await;
+    let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\
+                Content-Type: application/x-www-form-urlencoded\r\n\r\n";
+    let (mut slow, mut late) = (bed.connect().await, bed.connect().await);
+    slow.write(head.as_bytes()).await;
+    for n in 0..20 {
+        slow.write(b"1\r\na\r\n").await;
+        if n == 2 {
+            late.write(head.as_bytes()).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let answer = slow.answer(false).await;
+    assert_eq!(answer.status, 408, "{}", answer.text());
+    let answer = late.answer(false).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.text().contains("SlowDown"), "{}", answer.text());
+    assert_eq!(upstream.requests().len(), 0);
+}

@@ -96,6 +96,20 @@ async fn a_listed_path_passes_unrecorded_and_a_reset_begins_a_generation() {
 }
 
 #[tokio::test]
+async fn nothing_passes_unrecorded_in_normal_mode_unless_it_is_listed() {
+    for listed in [false, true] {
+        let upstream = Upstream::answering(|_| ok("{}")).await;
+        let setup = Setup::with_default(&upstream).edit(|config| {
+            config.recording.unrecorded_paths = listed.then(|| vec!["/moto-api/reset".to_owned()]);
+        });
+        let bed = setup.start().await;
+        let reset = "POST /moto-api/reset HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(bed.call(reset).await.status, 200);
+        assert_eq!(bed.records().len(), usize::from(!listed));
+    }
+}
+
+#[tokio::test]
 async fn seen_counts_are_journalled_each_second() {
     let upstream = Upstream::agreeable().await;
     let bed = Setup::with_default(&upstream).start().await;
