@@ -43,14 +43,17 @@ fn assemble(call: &Call<'_>, stage: Stage) -> Record {
     let error = if stage == Stage::Intent { None } else { answer::error(call) };
     let mut undecodable = None;
     let request = request(call, error.as_ref(), &mut undecodable);
-    let answered = if error.is_none() {
-        response(call, read_only, &mut undecodable)
-    } else {
-        Answer::default()
-    };
+    let mut answered = Answer::default();
+    if error.is_none() {
+        answered = response(call, read_only, &mut undecodable);
+        if stage == Stage::Finished && call.response.is_some() {
+            adjust::response(call, request.tree.as_ref(), &mut answered.value);
+        }
+    }
     let decoded = Decoded {
         request: request.tree.as_ref().filter(|_| !request.value.is_null()),
         response: answered.tree.as_ref(),
+        failed: error.is_some(),
     };
     let resources = resources::resources(call, decoded);
     let wire_id = call.response.and_then(answer::request_id);
@@ -155,7 +158,7 @@ fn request(call: &Call<'_>, error: Option<&CallError>, wrong: &mut Option<String
     if call.route.is("lambda", "UpdateFunctionCode") {
         add_qualified_arn(&mut answer.value);
     }
-    adjust::request(call, &mut answer.value);
+    adjust::request(call, answer.tree.as_ref(), &mut answer.value);
     mark_cut_body(call, operation, &mut answer.value);
     answer
 }
@@ -375,7 +378,8 @@ fn additional(call: &Call<'_>, stage: Stage) -> Map<String, Value> {
 
 fn api_version(call: &Call<'_>) -> Option<String> {
     let service = call.route.service.as_deref()?;
-    if !WITH_API_VERSION.contains(&service.name.as_str()) {
+    let items = service.name == "dynamodb" && category(call) == Category::Data;
+    if !items && !WITH_API_VERSION.contains(&service.name.as_str()) {
         return None;
     }
     let dashes = service.name != "logs";

@@ -9,7 +9,7 @@
 )]
 
 use crate::call::Call;
-use crate::s3;
+use crate::{kms, partiql, s3};
 use serde_json::{Value, json};
 use trailbox_service_facts::Service;
 use trailbox_service_facts::decode::Tree;
@@ -23,6 +23,8 @@ const NAMES_MAX: usize = 1000;
 pub(crate) struct Decoded<'a> {
     pub(crate) request: Option<&'a Tree>,
     pub(crate) response: Option<&'a Tree>,
+    /// Whether the call ended in an error.
+    pub(crate) failed: bool,
 }
 
 /// The entries; empty when the record has no `resources`.
@@ -30,9 +32,11 @@ pub(crate) fn resources(call: &Call<'_>, decoded: Decoded<'_>) -> Vec<Value> {
     match call.route.service_name() {
         "s3" => s3_resources(call),
         service => {
-            let mut found = Vec::new();
-            let key = call.context.kms_key_arn.as_deref().filter(|_| service == "kms");
-            if let Some(arn) = key {
+            let mut found = statement_tables(call, decoded);
+            let known = call.context.kms_key_arn.clone().filter(|_| service == "kms");
+            let told = || kms::managed_key(call, decoded.request).filter(|_| !decoded.failed);
+            let key = known.or_else(told);
+            if let Some(arn) = &key {
                 found.push(entry(arn, "AWS::KMS::Key", true, &call.context.account));
             }
             let rules = call.facts.tables().service(service);
@@ -44,6 +48,26 @@ pub(crate) fn resources(call: &Call<'_>, decoded: Decoded<'_>) -> Vec<Value> {
             found
         }
     }
+}
+
+/// The tables that the statements of a `PartiQL` call name.
+fn statement_tables(call: &Call<'_>, decoded: Decoded<'_>) -> Vec<Value> {
+    let path = match (call.route.service_name(), call.route.operation_name()) {
+        ("dynamodb", "ExecuteStatement") => "Statement",
+        ("dynamodb", "BatchExecuteStatement") => "Statements.Statement",
+        ("dynamodb", "ExecuteTransaction") => "TransactStatements.Statement",
+        _ => return Vec::new(),
+    };
+    let Some(tree) = decoded.request else { return Vec::new() };
+    let mut names: Vec<String> = Vec::new();
+    for name in texts(call, tree, path).iter().flat_map(|text| partiql::tables(text)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let template = "arn:aws:dynamodb:{region}:{account}:table/{}";
+    let arns = names.iter().filter_map(|name| arn(call, template, name));
+    arns.map(|arn| entry(&arn, "AWS::DynamoDB::Table", true, &call.context.account)).collect()
 }
 
 fn s3_resources(call: &Call<'_>) -> Vec<Value> {

@@ -134,6 +134,11 @@ pub(crate) fn additional(call: &Call<'_>, object: &mut Map<String, Value>) {
 
 /// How a stored object was encrypted, as far as the exchange tells.
 fn encryption(call: &Call<'_>) -> Option<&'static str> {
+    let answer = call.response.filter(|answered| answered.head.status < 300)?;
+    let own_key = "x-amz-server-side-encryption-customer-algorithm";
+    if call.request.headers.contains(own_key) || answer.head.headers.contains(own_key) {
+        return Some("SSE_C");
+    }
     let stores = matches!(
         call.route.operation_name(),
         "PutObject"
@@ -147,7 +152,7 @@ fn encryption(call: &Call<'_>) -> Option<&'static str> {
     }
     let name = "x-amz-server-side-encryption";
     let asked = call.request.headers.contains(name);
-    match (call.response?.head.headers.get(name)?, asked) {
+    match (answer.head.headers.get(name)?, asked) {
         ("AES256", true) => Some("SSE_S3"),
         ("AES256", false) => Some("Default_SSE_S3"),
         ("aws:kms", true) => Some("SSE_KMS"),

@@ -85,7 +85,8 @@ pub(crate) fn is_secret_parameter(name: &str) -> bool {
     SECRET_PARAMETERS.iter().any(|held| held.eq_ignore_ascii_case(name)) || names_a_secret(name)
 }
 
-/// A `PartiQL` statement with its literals taken out.
+/// A `PartiQL` statement with its literals taken out. A quoted text before a
+/// colon is the name of an attribute and stays.
 pub(crate) fn without_literals(statement: &str) -> String {
     const REDACTED: &str = "***(Redacted)";
     let mut plain = String::with_capacity(statement.len());
@@ -93,8 +94,11 @@ pub(crate) fn without_literals(statement: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let in_word = plain.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '"');
         if first == '\'' {
-            rest = behind_quote(&rest[1..]);
-            plain.push_str(REDACTED);
+            let behind = behind_quote(&rest[1..]);
+            let quoted = &rest[..rest.len() - behind.len()];
+            let names = behind.trim_start().starts_with(':');
+            plain.push_str(if names { quoted } else { REDACTED });
+            rest = behind;
         } else if first.is_ascii_digit() && !in_word {
             rest = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '.');
             plain.push_str(REDACTED);
@@ -158,6 +162,10 @@ mod tests {
                 "SELECT * FROM \"t1\" WHERE a = ***(Redacted) AND b2 = ***(Redacted)",
             ),
             ("a = 'open", "a = ***(Redacted)"),
+            (
+                "INSERT INTO t VALUE {'pk' : 'x', 'n':7, 'm': {'in': 'y'}}",
+                "INSERT INTO t VALUE {'pk' : ***(Redacted), 'n':***(Redacted), 'm': {'in': ***(Redacted)}}",
+            ),
             ("", ""),
         ];
         for (statement, want) in cases {

@@ -1,5 +1,6 @@
 //! Records of whole calls, through the public door.
 
+mod adjusted;
 mod common;
 mod real;
 mod records;

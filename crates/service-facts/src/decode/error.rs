@@ -100,8 +100,12 @@ fn by_status(route: &Route, s3: bool, status: u16) -> (String, Option<&'static s
         (307, true) => "TemporaryRedirect",
         (400, true) => "BadRequest",
         (403, true) => return ("AccessDenied".to_owned(), Some("Access Denied")),
-        (404, true) if keyed => "NoSuchKey",
-        (404, true) => "NoSuchBucket",
+        (404, true) if keyed => {
+            return ("NoSuchKey".to_owned(), Some("The specified key does not exist."));
+        }
+        (404, true) => {
+            return ("NoSuchBucket".to_owned(), Some("The specified bucket does not exist"));
+        }
         (405, true) => "MethodNotAllowed",
         (412, true) => "PreconditionFailed",
         (416, true) => "InvalidRange",
