@@ -1,6 +1,7 @@
 //! What no row of the tables can say: values that hang on their neighbours.
 
 use crate::call::Call;
+use crate::render::lower_first;
 use crate::{kms, secrets};
 use serde_json::{Map, Value, json};
 use trailbox_service_facts::decode::Tree;
@@ -8,7 +9,10 @@ use trailbox_service_facts::decode::Tree;
 /// Changes `requestParameters` where one parameter decides about another.
 pub(crate) fn request(call: &Call<'_>, tree: Option<&Tree>, value: &mut Value) {
     match (call.route.service_name(), call.route.operation_name()) {
-        ("apigateway", _) => hide_patches(value),
+        ("apigateway", operation) => {
+            hide_patches(value);
+            wrap_body(call, operation, tree, value);
+        }
         ("dynamodb", "TransactWriteItems" | "TransactGetItems") => name_operations(value),
         ("ec2", "ModifySnapshotAttribute") => share_snapshot(call, tree, value),
         _ => {}
@@ -24,6 +28,27 @@ pub(crate) fn response(call: &Call<'_>, request: Option<&Tree>, value: &mut Valu
     }
     if let Value::Object(object) = value {
         object.insert("keyId".to_owned(), Value::from(arn));
+    }
+}
+
+/// What API Gateway reads from the body stands in `createRestApiInput` and its
+/// like; what the path and the query say stays outside.
+fn wrap_body(call: &Call<'_>, operation: &str, tree: Option<&Tree>, value: &mut Value) {
+    let (Some(service), Some(Tree::Structure(shape, ..)), Some(object)) =
+        (call.route.service.as_deref(), tree, value.as_object_mut())
+    else {
+        return;
+    };
+    let members = service.members(*shape);
+    let of_body = |name: &String| {
+        let member = members.iter().find(|member| lower_first(&member.name) == *name);
+        name != "body" && member.is_none_or(|member| member.location.is_none())
+    };
+    let (inner, outer): (Map<_, _>, Map<_, _>) =
+        std::mem::take(object).into_iter().partition(|(name, _)| of_body(name));
+    *object = outer;
+    if !inner.is_empty() {
+        object.insert(format!("{}Input", lower_first(operation)), Value::Object(inner));
     }
 }
 

@@ -147,6 +147,7 @@ fn request(call: &Call<'_>, error: Option<&CallError>, wrong: &mut Option<String
             Answer { value, tree }
         }
     };
+    adjust::request(call, answer.tree.as_ref(), &mut answer.value);
     if let (Value::Object(object), Some(rules)) = (&mut answer.value, rules) {
         for (name, value) in rules.inject.iter().filter(|_| !object.is_empty()).collect::<Vec<_>>()
         {
@@ -158,7 +159,6 @@ fn request(call: &Call<'_>, error: Option<&CallError>, wrong: &mut Option<String
     if call.route.is("lambda", "UpdateFunctionCode") {
         add_qualified_arn(&mut answer.value);
     }
-    adjust::request(call, answer.tree.as_ref(), &mut answer.value);
     mark_cut_body(call, operation, &mut answer.value);
     answer
 }

@@ -169,7 +169,7 @@ fn resources(stored: &Stored) -> Vec<(String, String)> {
     let named = rows().get(source).into_iter().flatten();
     for row in named.filter(|row| row.events.is_empty() || row.events.iter().any(|e| e == event)) {
         for path in &row.paths {
-            collect(stored, path, |name| add(&mut found, &row.kind, name));
+            collect(stored, path, |name| add(&mut found, kind_of(&row.kind, name), name));
         }
     }
     for entry in stored.resources.as_array().into_iter().flatten() {
@@ -179,6 +179,40 @@ fn resources(stored: &Stored) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// What the ids of EC2 start with, and the type of what they name.
+const EC2_IDS: [(&str, &str); 21] = [
+    ("acl", "AWS::EC2::NetworkAcl"),
+    ("ami", "AWS::EC2::Ami"),
+    ("cgw", "AWS::EC2::CustomerGateway"),
+    ("eipalloc", "AWS::EC2::EIP"),
+    ("eni", "AWS::EC2::NetworkInterface"),
+    ("fl", "AWS::EC2::FlowLog"),
+    ("i", "AWS::EC2::Instance"),
+    ("igw", "AWS::EC2::InternetGateway"),
+    ("key", "AWS::EC2::KeyPair"),
+    ("lt", "AWS::EC2::LaunchTemplate"),
+    ("nat", "AWS::EC2::NatGateway"),
+    ("pcx", "AWS::EC2::VPCPeeringConnection"),
+    ("rtb", "AWS::EC2::RouteTable"),
+    ("sg", "AWS::EC2::SecurityGroup"),
+    ("snap", "AWS::EC2::Snapshot"),
+    ("subnet", "AWS::EC2::Subnet"),
+    ("vgw", "AWS::EC2::VPNGateway"),
+    ("vol", "AWS::EC2::Volume"),
+    ("vpc", "AWS::EC2::VPC"),
+    ("vpce", "AWS::EC2::VPCEndpoint"),
+    ("vpn", "AWS::EC2::VPNConnection"),
+];
+
+/// The type of a row; of EC2's tagged resources the one that the id tells.
+fn kind_of<'a>(kind: &'a str, name: &str) -> &'a str {
+    let told = || {
+        let (start, _) = name.split_once('-')?;
+        EC2_IDS.iter().find(|(held, _)| *held == start).map(|(_, kind)| *kind)
+    };
+    if kind == "AWS::EC2::Resource" { told().unwrap_or(kind) } else { kind }
 }
 
 fn add(found: &mut Vec<(String, String)>, kind: &str, name: &str) {
@@ -214,7 +248,7 @@ fn collect(stored: &Stored, path: &str, mut add: impl FnMut(&str)) {
 mod tests {
     use super::{ResourceFile, username, view};
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn the_committed_rows_are_readable_and_well_formed() {
@@ -267,6 +301,36 @@ mod tests {
                 ("AWS::IAM::User", "AIDAX"),
                 ("AWS::IAM::User", "arn:aws:iam::123456789012:user/bob"),
             ]
+        );
+    }
+
+    fn resources_of(source: &str, event: &str, request: Value, response: Value) -> Vec<String> {
+        let record = json!({
+            "eventID": "e", "eventName": event, "eventSource": source,
+            "eventTime": "2026-11-22T17:00:00Z",
+            "requestParameters": request, "responseElements": response,
+        });
+        let resources = view(record.to_string().as_bytes()).unwrap().resources;
+        resources.into_iter().map(|(kind, name)| format!("{kind} {name}")).collect()
+    }
+
+    #[test]
+    fn what_an_id_names_follows_from_the_event_or_the_id() {
+        let items =
+            json!([{"resourceId": "i-1"}, {"resourceId": "vpce-2"}, {"resourceId": "new-3"}]);
+        let tagged = json!({"resourcesSet": {"items": items}});
+        assert_eq!(
+            resources_of("ec2.amazonaws.com", "CreateTags", tagged, json!(null)),
+            ["AWS::EC2::Instance i-1", "AWS::EC2::VPCEndpoint vpce-2", "AWS::EC2::Resource new-3"]
+        );
+        let of = |event| {
+            resources_of("apigateway.amazonaws.com", event, json!(null), json!({"id": "x"}))
+        };
+        assert_eq!(of("CreateRestApi"), ["AWS::ApiGateway::RestApi x"]);
+        assert_eq!(of("CreateDeployment"), ["AWS::ApiGateway::Deployment x"]);
+        assert_eq!(
+            resources_of("wafv2.amazonaws.com", "CreateIPSet", json!({"name": "n"}), json!(null)),
+            ["AWS::WAFv2::IPSet n"]
         );
     }
 

@@ -130,3 +130,14 @@ fn s3_tells_keys_of_customers_and_what_a_head_did_not_find() {
     let bucket = signed("s3", "HEAD", "/b").answer(404, "").record();
     assert_eq!(bucket["errorMessage"], "The specified bucket does not exist");
 }
+
+#[test]
+fn the_body_of_an_api_gateway_call_stands_in_its_input() {
+    let create = signed("apigateway", "POST", "/restapis");
+    let record = create.body(json!({"name": "n"}).to_string()).record();
+    assert_eq!(record["requestParameters"], json!({"createRestApiInput": {"name": "n"}}));
+    let deploy = signed("apigateway", "POST", "/restapis/r/deployments");
+    let record = deploy.body(json!({"stageName": "s"}).to_string()).record();
+    let want = json!({"restApiId": "r", "createDeploymentInput": {"stageName": "s"}});
+    assert_eq!(record["requestParameters"], want);
+}
