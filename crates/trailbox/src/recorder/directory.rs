@@ -59,8 +59,8 @@ impl Principals {
 
     /// Loads the snapshot when it changed; true when there is one.
     ///
-    /// A session may be learned while the journal is read, and be missing from
-    /// the replaced directory: what was written since is learned once more.
+    /// A session may be learned while the journal is read: what was written
+    /// since is read once more while nothing is learned.
     pub(super) fn reload(&self) -> anyhow::Result<bool> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = stamp(&self.data.directory_snapshot());
@@ -76,8 +76,14 @@ impl Principals {
         for fact in snapshot::learned_since(&mut reader)? {
             directory.learn(fact);
         }
-        self.shared.replace(directory);
-        self.shared.learn(snapshot::learned_since(&mut reader)?);
+        let mut late = Ok(());
+        self.shared.replace_and_learn(directory, || {
+            snapshot::learned_since(&mut reader).unwrap_or_else(|err| {
+                late = Err(err);
+                Vec::new()
+            })
+        });
+        late?;
         *seen = found;
         Ok(true)
     }
