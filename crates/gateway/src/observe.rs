@@ -135,6 +135,20 @@ impl JournalFailed<'_> {
     }
 }
 
+/// Reading or recording a call panicked: a bug of ours.
+#[derive(Debug)]
+pub(crate) struct Panicked<'a> {
+    pub(crate) event_id: &'a str,
+    pub(crate) what: &'static str,
+}
+
+impl Panicked<'_> {
+    pub(crate) fn emit(self) {
+        let Self { event_id, what } = self;
+        tracing::error!(event_id, what, "a panic was caught; the record holds what is known");
+    }
+}
+
 /// A call passed although the journal could not take its record.
 #[derive(Debug)]
 pub(crate) struct PassedUnrecorded<'a> {

@@ -1,12 +1,13 @@
 //! What goes on beside the listeners: counts, probes, forgetting.
 
+use crate::call::plain;
 use crate::outage;
 use crate::shared::Shared;
 use crate::upstream::probe_all;
 use bytes::Bytes;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use trailbox_journal::{Extension, Frame, FrameKind, MANAGEMENT};
+use trailbox_journal::{AppendError, Extension, Frame, FrameKind, MANAGEMENT};
 
 /// How often seen counts are journalled.
 const SEEN_EVERY: Duration = Duration::from_secs(1);
@@ -73,9 +74,16 @@ pub(crate) async fn journal_seen(shared: &Shared) {
             payload: Bytes::from(format!("{{\"seen\":{seen}}}")),
         })
         .collect();
-    if !frames.is_empty() {
-        // A journal that cannot write says so for calls; counts of that time
-        // are part of the interval it marks as lost.
-        let _ = shared.append("seen", &[0; 16], frames).await;
+    if frames.is_empty() {
+        return;
+    }
+    // A journal that cannot write says so for calls; counts of that time are
+    // part of the interval it marks as lost.
+    let again = frames.clone();
+    if let Err(AppendError::Invalid { .. }) = shared.append("seen", &[0; 16], frames).await {
+        // What it cannot hold must not drop the counts of everybody else.
+        for frame in again {
+            let _ = shared.append("seen", &[0; 16], vec![plain(frame)]).await;
+        }
     }
 }

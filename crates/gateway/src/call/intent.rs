@@ -2,6 +2,7 @@
 
 use super::local::Stop;
 use super::prepare::journal_refuses;
+use super::reduced::{guarded, minimal};
 use super::{Call, Recording};
 use crate::config::{Intents, OnFailure};
 use crate::connection::Client;
@@ -71,7 +72,7 @@ impl Call<'_> {
             complete: body.is_done() && body.kept_all(),
         };
         let context = self.context(client.tls.as_ref(), None, (body.total(), 0));
-        let record = trailbox_record::build_intent(&trailbox_record::Call {
+        let exchange = trailbox_record::Call {
             facts: &self.shared.facts,
             route: &self.route,
             request: &self.request.head,
@@ -79,7 +80,10 @@ impl Call<'_> {
             response: None,
             context: &context,
             settings: &self.shared.settings,
-        });
+        };
+        let build = || trailbox_record::build_intent(&exchange);
+        let record = guarded("intent", &self.event_text(), build)
+            .unwrap_or_else(|| minimal(&self.route, &context, self.read_only));
         self.frame(FrameKind::Intent, record, client.role)
     }
 }

@@ -11,10 +11,12 @@ mod local;
 mod own_api;
 mod prepare;
 mod record;
+mod reduced;
 mod relay;
 mod send;
 
 pub(crate) use context::new_request_id;
+pub(crate) use reduced::plain;
 
 use crate::connection::{After, Client};
 use crate::passage::Passage;

@@ -1,6 +1,7 @@
 //! From a finished exchange to durable frames.
 
 use super::context::uuid_text;
+use super::reduced::{guarded, minimal, plain};
 use super::{Call, Recording};
 use crate::config::{Durability, RESET_PATH};
 use crate::connection::Client;
@@ -100,7 +101,9 @@ impl Call<'_> {
             context: &context,
             settings: &self.shared.settings,
         };
-        let record = trailbox_record::build(&exchange);
+        let event_id = self.event_text();
+        let record = guarded("record", &event_id, || trailbox_record::build(&exchange))
+            .unwrap_or_else(|| minimal(&self.route, &context, self.read_only));
         metrics::counter!(observe::RECORDED).increment(1);
         if record.undecodable.is_some() {
             let service = self.route.service_name().to_owned();
@@ -108,11 +111,16 @@ impl Call<'_> {
         }
         let mut records = vec![];
         if self.route.is("s3", "DeleteObjects") {
-            records = trailbox_record::bulk_delete(&exchange, &record);
+            let split = || trailbox_record::bulk_delete(&exchange, &record);
+            records = guarded("deleted objects", &event_id, split).unwrap_or_default();
         }
         records.insert(0, record);
-        let learned = self.learn(response, &request_body);
-        self.write(client.role, records, learned).await;
+        let learned = guarded("learned facts", &event_id, || self.learn(response, &request_body));
+        let reduced = || {
+            let record = minimal(&self.route, &context, self.read_only);
+            plain(self.frame(FrameKind::Record, record, client.role))
+        };
+        self.write(client.role, records, learned.unwrap_or_default(), &reduced).await;
         if client.role == ListenerRole::Admin && !self.read_only && answer.is_some() {
             let directory = self.shared.directory.clone();
             // Fails only when refreshing panicked; the next look makes up for it.
@@ -123,7 +131,8 @@ impl Call<'_> {
     /// Judges the caller by the answer.
     fn settle(&mut self, response: Option<Answered<'_>>) {
         if let Some(Answered { head, body }) = response {
-            let error = decode_error(&self.route, &self.request.head.method, head, &body.bytes);
+            let read = || decode_error(&self.route, &self.request.head.method, head, &body.bytes);
+            let error = guarded("error", &self.event_text(), read).flatten();
             // Without a body the code is guessed from the status: no evidence.
             let said = body.total != 0 || head.headers.contains("x-amzn-errortype");
             let code = error.filter(|_| said).map(|error| error.code);
@@ -149,7 +158,8 @@ impl Call<'_> {
         if !federation || !(200..300).contains(&head.status) || !self.is_to_a_service() {
             return;
         }
-        let Ok(Some(told)) = decode_response(&self.route, head, body) else {
+        let read = || decode_response(&self.route, head, body);
+        let Some(Ok(Some(told))) = guarded("answer", &self.event_text(), read) else {
             return;
         };
         let (trust, account) = if verifies {
@@ -192,7 +202,15 @@ impl Call<'_> {
     }
 
     /// Hands everything to the journal in one batch.
-    async fn write(&mut self, role: ListenerRole, records: Vec<Record>, learned: Vec<Learned>) {
+    ///
+    /// `reduced`: what is written when the journal cannot hold the record.
+    async fn write(
+        &self,
+        role: ListenerRole,
+        records: Vec<Record>,
+        learned: Vec<Learned>,
+        reduced: &(impl Fn() -> Frame + Sync),
+    ) {
         let mut frames: Vec<Frame> =
             learned.iter().map(|fact| self.learned_frame(fact, role)).collect();
         frames
@@ -200,10 +218,10 @@ impl Call<'_> {
         let late = self.shared.config.recording.durability_of(self.read_only);
         let wait = late == Durability::BeforeAnswer || !learned.is_empty();
         if wait || self.recording == Recording::Impossible {
-            self.keep(frames).await;
+            self.keep(frames, reduced).await;
         } else {
             for frame in frames {
-                self.submit(frame).await;
+                self.submit(frame, reduced).await;
             }
         }
         if !learned.is_empty() {
@@ -213,8 +231,13 @@ impl Call<'_> {
 
     /// Waits for the disk. A journal that fails is told of; the answer is
     /// released all the same.
-    async fn keep(&self, frames: Vec<Frame>) {
-        match self.shared.append("record", &self.event_id, frames).await {
+    async fn keep(&self, frames: Vec<Frame>, reduced: &(impl Fn() -> Frame + Sync)) {
+        let again = frames.clone();
+        let mut outcome = self.shared.append("record", &self.event_id, frames).await;
+        if let Err(AppendError::Invalid { .. }) = outcome {
+            outcome = self.keep_what_fits(again, reduced).await;
+        }
+        match outcome {
             // The journal holds a late frame until it can write it.
             Ok(()) | Err(AppendError::Delayed(_)) => {}
             Err(
@@ -225,10 +248,29 @@ impl Call<'_> {
         }
     }
 
+    /// One by one, after the journal did not take them together: what it cannot
+    /// hold is written without its Region, or as the reduced record.
+    async fn keep_what_fits(
+        &self,
+        frames: Vec<Frame>,
+        reduced: &(impl Fn() -> Frame + Sync),
+    ) -> Result<(), AppendError> {
+        let mut outcome = Ok(());
+        for frame in frames {
+            let main = frame.kind == FrameKind::Record && frame.event_id == self.event_id;
+            let mut kept = self.shared.append("record", &self.event_id, vec![plain(frame)]).await;
+            if main && matches!(kept, Err(AppendError::Invalid { .. })) {
+                kept = self.shared.append("record", &self.event_id, vec![reduced()]).await;
+            }
+            outcome = outcome.and(kept);
+        }
+        outcome
+    }
+
     /// Queues a frame without waiting for the disk; a full queue makes it wait.
-    async fn submit(&self, frame: Frame) {
+    async fn submit(&self, frame: Frame, reduced: &(impl Fn() -> Frame + Sync)) {
         if self.shared.journal.submit(frame.clone()).is_err() {
-            self.keep(vec![frame]).await;
+            self.keep(vec![frame], reduced).await;
         } else {
             metrics::counter!(observe::JOURNALLED).increment(1);
         }

@@ -207,7 +207,7 @@ async fn a_session_is_learned_before_the_answer_that_showed_it_ends() {
     }
 }
 
-/// Nobody here checks `SigV2`: a probe with another signature says nothing of it.
+/// Nobody here checks `SigV4A`: a probe with another signature says nothing of it.
 #[tokio::test]
 async fn a_signature_nobody_checks_names_a_principal_only_where_config_says_so() {
     for (said, name) in [("true", "alice"), ("'probe'", "")] {
@@ -227,8 +227,14 @@ async fn a_signature_nobody_checks_names_a_principal_only_where_config_says_so()
         .unwrap();
         let bed = setup.start().await;
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        bed.call(format!("GET /b/k HTTP/1.1\r\nHost: h\r\nAuthorization: AWS {KEY}:c2ln\r\n\r\n"))
-            .await;
+        bed.call(format!(
+            "GET /b/k HTTP/1.1\r\nHost: h\r\nX-Amz-Date: 20261122T180000Z\r\n\
+             X-Amz-Region-Set: us-east-1\r\nX-Amz-Content-Sha256: UNSIGNED-PAYLOAD\r\n\
+             Authorization: AWS4-ECDSA-P256-SHA256 Credential={KEY}/20261122/s3/aws4_request, \
+             SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-region-set, \
+             Signature=3045022100aa\r\n\r\n"
+        ))
+        .await;
         let record = bed.only_record().await;
         assert_eq!(record["userIdentity"]["userName"].as_str().unwrap_or(""), name, "{said}");
         assert_eq!(record["additionalEventData"]["trailboxIdentity"], "upstream", "{said}");

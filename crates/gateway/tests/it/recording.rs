@@ -109,6 +109,23 @@ async fn nothing_passes_unrecorded_in_normal_mode_unless_it_is_listed() {
     }
 }
 
+/// A Region the journal cannot hold costs neither the record nor the counts.
+#[tokio::test]
+async fn a_frame_the_journal_cannot_hold_is_written_reduced() {
+    let upstream = Upstream::agreeable().await;
+    let setup = Setup::with_default(&upstream).edit(|config| config.region = "long-".repeat(100));
+    let bed = setup.start().await;
+    bed.call("GET /b/k HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    bed.call(Ask::new("GET", "s3", "/b/k").signed(bed.now())).await;
+    let records = bed.wait_for_records(2).await;
+    assert_eq!(records[0]["eventName"], "GetObject");
+    let frame = bed.frames().into_iter().find(|f| f.kind == FrameKind::Record).unwrap();
+    assert_eq!(frame.region, "us-east-1");
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let seen: u64 = bed.of_kind(FrameKind::Seen).iter().map(|s| s["seen"].as_u64().unwrap()).sum();
+    assert_eq!(seen, 2);
+}
+
 #[tokio::test]
 async fn seen_counts_are_journalled_each_second() {
     let upstream = Upstream::agreeable().await;
