@@ -199,3 +199,22 @@ async fn an_https_upstream_is_reached_with_its_own_authority() {
         }
     }
 }
+
+/// Also the one whose signature covers a body: it is proved later.
+#[tokio::test]
+async fn in_test_mode_every_proved_caller_administrates_our_own_services() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("engine.sock");
+    let told = engine(&socket);
+    let mut setup = Setup::nobody().test_mode();
+    setup.engine = Some(socket);
+    let bed = setup.start().await;
+    let target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
+    let ask = Ask::json("cloudtrail", target, "{}");
+    assert_eq!(bed.call(ask.signed(bed.now())).await.status, 200);
+    let head = told.lock().unwrap()[0].clone();
+    let caller = field(&head, "x-trailbox-caller")[0].to_owned();
+    let caller = base64::engine::general_purpose::STANDARD.decode(caller).unwrap();
+    let caller: serde_json::Value = serde_json::from_slice(&caller).unwrap();
+    assert_eq!(caller["administrator"], true);
+}
