@@ -203,13 +203,17 @@ impl Directory {
         self.principal(&guess).map_or(guess, |user| user.arn.clone())
     }
 
-    /// The first one stays while it lives: an answer that shows its id again
-    /// with another secret or owner would make somebody out of somebody else.
+    /// A key stays with its owner while it lives: an answer that shows its id
+    /// again would make somebody out of somebody else. Only a session with the
+    /// same secret gives way to a newer one: some emulators give one to all.
     fn learn_key(&mut self, key: AccessKey, now: Micros) {
-        let lives = |held: &AccessKey| {
-            held.origin == Origin::Registered || held.expires.is_none_or(|end| now < end)
+        let stays = |held: &AccessKey| {
+            let lives = held.expires.is_none_or(|end| now < end);
+            let session = |key: &AccessKey| matches!(key.owner, Owner::Session(_));
+            let renewed = session(held) && session(&key) && held.secret == key.secret;
+            held.origin == Origin::Registered || (lives && !renewed)
         };
-        if self.key(&key.id).is_some_and(lives) {
+        if self.key(&key.id).is_some_and(stays) {
             return;
         }
         self.drop_end(&key.id);

@@ -89,6 +89,18 @@ struct OwnedEnvelope {
     learned: Learned,
 }
 
+impl Fact {
+    /// The secret of the key that the fact gives out.
+    #[must_use]
+    pub fn secret(&self) -> Option<&SecretText> {
+        match self {
+            Self::Session(key) => Some(&key.secret),
+            Self::Key { secret, .. } => Some(secret),
+            Self::KeyStatus { .. } | Self::KeyRemoved { .. } | Self::Principal(_) => None,
+        }
+    }
+}
+
 impl Learned {
     /// The bytes of a `Learned` frame: versioned JSON, secrets in clear. Seal them.
     #[must_use]

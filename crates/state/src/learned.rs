@@ -75,6 +75,9 @@ impl State {
         expires: Option<Micros>,
         learned: &Learned,
     ) -> Result<(), StateError> {
+        if self.is_another(db, subject, learned).await? {
+            return Ok(());
+        }
         let plain = Zeroizing::new(learned.to_bytes());
         sqlx::query(
             "INSERT INTO learned (subject, sequence, expires, active, sealed)
@@ -92,6 +95,32 @@ impl State {
         .await
         .map(drop)
         .doing("keep what was learned")
+    }
+
+    /// Whether a key of that id lives and stays, as in [`Directory::learn`]: all
+    /// but a session with the same secret.
+    async fn is_another(
+        &self,
+        db: &mut Transaction<'_, Sqlite>,
+        subject: &str,
+        learned: &Learned,
+    ) -> Result<bool, StateError> {
+        let Some(secret) = learned.fact.secret() else { return Ok(false) };
+        let row = sqlx::query(
+            "SELECT sealed FROM learned WHERE subject = ? AND (expires IS NULL OR expires > ?)",
+        )
+        .bind(subject)
+        .bind(learned.at.0)
+        .fetch_optional(&mut **db)
+        .await
+        .doing("keep what was learned")?;
+        let Some(row) = row else { return Ok(false) };
+        let plain = self.open_secret(&context(subject), row.get(0))?;
+        let held = Learned::from_bytes(&plain)
+            .map_err(|_| StateError::Broken { what: format!("the fact about {subject}") })?;
+        let session = |fact: &Fact| matches!(fact, Fact::Session(_));
+        let renewed = session(&held.fact) && session(&learned.fact);
+        Ok(!renewed || held.fact.secret() != Some(secret))
     }
 
     /// Forgets learned keys whose time is over at `now`, and the soonest to end
