@@ -1,5 +1,4 @@
-//! Whose call it is, and how far that is proved (blueprint, 4b: trust is in
-//! the record).
+//! Whose call it is, and how far that is proved: trust is in the record.
 //!
 //! [`look_up`] reads the claim and proves what can be proved from the head;
 //! [`Who::prove_body`] does the rest once the body is there; [`Who::settle`]

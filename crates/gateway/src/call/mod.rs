@@ -1,4 +1,4 @@
-//! The life of one call (blueprint, 2): routed, identified, admitted, intended,
+//! The life of one call (ARCHITECTURE.md): routed, identified, admitted, intended,
 //! forwarded, recorded, journalled, answered.
 //!
 //! Start reading at [`serve`]. A connection that drops does not cancel a call:

@@ -1,4 +1,4 @@
-//! Who answers a call: the first rule that fits (blueprint, 1).
+//! Who answers a call: the first rule that fits (ARCHITECTURE.md, "Who answers").
 
 use super::connect::Endpoint;
 use super::pool::{Pool, PoolLimits};
