@@ -47,22 +47,23 @@ pub(crate) fn read(
     Ok(Some((position, Directory::from_bytes(&plain[end + 1..])?)))
 }
 
-/// Every fact learned behind the reader's place; the reader ends at the last frame.
+/// Every fact learned behind the reader's place, with its sequence; the reader ends
+/// at the last frame.
 ///
 /// # Errors
 ///
 /// When the journal cannot be read. A fact of a newer program is logged and left out.
-pub(crate) fn learned_since(reader: &mut Reader) -> anyhow::Result<Vec<Learned>> {
+pub(crate) fn learned_since(reader: &mut Reader) -> anyhow::Result<Vec<(u64, Learned)>> {
     let mut found = Vec::new();
     loop {
         let batch = reader.next_batch(BATCH)?;
         if batch.is_empty() {
             return Ok(found);
         }
-        let facts = batch.iter().filter(|frame| frame.kind == FrameKind::Learned);
-        for bytes in facts.filter_map(|frame| frame.payload.bytes()) {
+        for frame in batch.iter().filter(|frame| frame.kind == FrameKind::Learned) {
+            let Some(bytes) = frame.payload.bytes() else { continue };
             match Learned::from_bytes(bytes) {
-                Ok(fact) => found.push(fact),
+                Ok(fact) => found.push((frame.position.sequence, fact)),
                 Err(err) => tracing::error!(error = %err, "a learned fact cannot be read"),
             }
         }

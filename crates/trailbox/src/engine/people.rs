@@ -7,15 +7,12 @@ use async_trait::async_trait;
 use std::sync::{Arc, Mutex, PoisonError};
 use trailbox_api::{Addition, People, PeopleError};
 use trailbox_clock::Clock;
-use trailbox_identity::{Directory, Learned, Sealer};
-use trailbox_journal::{FrameKind, Position, Reader};
+use trailbox_identity::{Directory, Sealer};
+use trailbox_journal::{Position, Reader};
 use trailbox_state::{Registration, State, StateError};
 
 /// Name of this reader of the journal in the state.
 pub(super) const READER: &str = "learned";
-
-/// Frames read at a time.
-const BATCH: usize = 1024;
 
 /// Principals, keys and learned sessions; the only writer of the state.
 pub(super) struct Registry {
@@ -40,7 +37,7 @@ impl Registry {
     pub(super) async fn take_in(&self, reader: &mut Reader, publish: bool) -> anyhow::Result<()> {
         let _only = self.changing.lock().await;
         let before = reader.position();
-        let facts = facts_since(reader)?;
+        let facts = snapshot::learned_since(reader)?;
         let reached = reader.position();
         if reached == before && !publish {
             return Ok(());
@@ -96,24 +93,6 @@ impl Registry {
     fn set(&self, position: Position, directory: Directory) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         *current = (position, Arc::new(directory));
-    }
-}
-
-/// Learned facts behind the reader's place, each with its sequence.
-fn facts_since(reader: &mut Reader) -> anyhow::Result<Vec<(u64, Learned)>> {
-    let mut found = Vec::new();
-    loop {
-        let batch = reader.next_batch(BATCH)?;
-        if batch.is_empty() {
-            return Ok(found);
-        }
-        for frame in batch.iter().filter(|frame| frame.kind == FrameKind::Learned) {
-            let Some(bytes) = frame.payload.bytes() else { continue };
-            match Learned::from_bytes(bytes) {
-                Ok(fact) => found.push((frame.position.sequence, fact)),
-                Err(err) => tracing::error!(error = %err, "a learned fact cannot be read"),
-            }
-        }
     }
 }
 

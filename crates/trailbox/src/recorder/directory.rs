@@ -73,15 +73,16 @@ impl Principals {
         let mut reader =
             Reader::open(Arc::new(RealDisk), self.keys.clone(), self.data.join("journal"))?;
         reader.from(position);
-        for fact in snapshot::learned_since(&mut reader)? {
+        for (_, fact) in snapshot::learned_since(&mut reader)? {
             directory.learn(fact);
         }
         let mut late = Ok(());
         self.shared.replace_and_learn(directory, || {
-            snapshot::learned_since(&mut reader).unwrap_or_else(|err| {
+            let facts = snapshot::learned_since(&mut reader).unwrap_or_else(|err| {
                 late = Err(err);
                 Vec::new()
-            })
+            });
+            facts.into_iter().map(|(_, fact)| fact).collect()
         });
         late?;
         *seen = found;
