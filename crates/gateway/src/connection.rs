@@ -57,7 +57,7 @@ pub(crate) async fn serve(
             tokio_rustls::TlsStream::Server(stream) => tls::details(stream.get_ref().1),
             tokio_rustls::TlsStream::Client(_) => None,
         },
-        Io::Tcp(_) | Io::Unix(_) => None,
+        Io::Tcp(_) | Io::Unix(_) | Io::Memory(_) => None,
     };
     let (inbound, outbound) = part(io, shared.config.limits.stall_timeout);
     let peer = peer.ip().to_canonical();

@@ -1,7 +1,9 @@
 //! The gateway as its owner sees it.
 
 use crate::config::GatewayConfig;
+use crate::connection;
 use crate::directory::SharedDirectory;
+use crate::io::Io;
 use crate::listener::{self, Listener};
 use crate::outage;
 use crate::shared::Shared;
@@ -130,6 +132,18 @@ impl Gateway {
         let served = listener::run(&self.shared, listener, shutdown).await;
         tend::journal_seen(&self.shared).await;
         served
+    }
+
+    /// Serves one connection whose bytes pass through memory, until the client
+    /// or `stopping` ends it. A simulation's clients come in this way.
+    pub async fn serve_pipe(
+        &self,
+        pipe: tokio::io::DuplexStream,
+        peer: std::net::SocketAddr,
+        role: ListenerRole,
+        stopping: tokio::sync::watch::Receiver<bool>,
+    ) {
+        connection::serve(&self.shared, Io::Memory(pipe), peer, role, stopping).await;
     }
 
     /// Tells of an outage that is over and closes the journal. Call it when

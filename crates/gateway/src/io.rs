@@ -1,5 +1,5 @@
-//! Connections of either side: TCP, TLS and Unix sockets behind one type, with
-//! a buffer in front and patience that ends.
+//! Connections of either side: TCP, TLS, Unix sockets and pipes in memory behind
+//! one type, with a buffer in front and patience that ends.
 
 use crate::wire::{FramingError, HeadError};
 use bytes::BytesMut;
@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf,
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, ReadHalf,
+    WriteHalf,
 };
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
@@ -26,6 +27,8 @@ pub(crate) enum Io {
     Tls(Box<TlsStream<TcpStream>>),
     /// The engine's socket.
     Unix(UnixStream),
+    /// A pipe within the process: a bridge to another protocol, or a simulation.
+    Memory(DuplexStream),
 }
 
 impl Io {
@@ -40,11 +43,12 @@ impl Io {
             Self::Tcp(stream) => is_silent(stream),
             Self::Tls(stream) => is_silent(stream.get_ref().0),
             Self::Unix(stream) => is_silent(stream),
+            Self::Memory(_) => false,
         };
         if silent || matches!(self, Self::Tcp(_) | Self::Unix(_)) {
             return silent;
         }
-        // A session ticket is no end: let TLS read what came.
+        // A session ticket is no end: let TLS read what came. A pipe has no kernel to ask.
         let mut byte = [0; 1];
         let mut buffer = ReadBuf::new(&mut byte);
         let mut context = Context::from_waker(std::task::Waker::noop());
@@ -78,6 +82,7 @@ impl AsyncRead for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Memory(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -92,6 +97,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Memory(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -104,6 +110,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Self::Memory(stream) => Pin::new(stream).poll_write_vectored(context, parts),
         }
     }
 
@@ -112,6 +119,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
             Self::Unix(stream) => stream.is_write_vectored(),
+            Self::Memory(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -120,6 +128,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
             Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+            Self::Memory(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -128,6 +137,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Memory(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }
