@@ -36,5 +36,7 @@ pub use query::{Attribute, Cursor, Hit, LookupError, Page, ParseAttributeError, 
 pub use source::{
     Batch, Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream,
 };
+#[doc(hidden)]
+pub use segment::read_foreign;
 pub use stats::HistoryStats;
 pub use upkeep::Upkeep;

@@ -20,10 +20,13 @@
 //! newer version or with unknown features is not guessed at: it counts as
 //! damaged and is rebuilt from the journal.
 
+mod foreign;
 mod read;
 mod scan;
 mod write;
 
+#[doc(hidden)]
+pub use foreign::read_foreign;
 pub(crate) use read::{PartitionReader, Segment, TermEntries};
 pub(crate) use scan::{Bounds, Posting, Scan};
 pub(crate) use write::{SegmentWriter, group_terms};
