@@ -10,6 +10,7 @@
 mod ci;
 mod codegen;
 mod compat;
+mod fuzz;
 mod routing;
 mod run;
 mod shows;
@@ -91,6 +92,16 @@ enum Chore {
         /// Lines that `conformance/transparency/serialise.py` wrote before.
         lines: Option<std::path::PathBuf>,
     },
+    /// Every decoder of foreign bytes against bytes that learn.
+    ///
+    /// Example: `cargo xtask fuzz --seconds 1200 route sigv4_claim`
+    Fuzz {
+        /// Targets, as their files in `fuzz/fuzz_targets` are called; all when none is named.
+        targets: Vec<String>,
+        /// How long each may try new inputs.
+        #[arg(long, default_value_t = 20)]
+        seconds: u32,
+    },
     /// The full "Shows" list of an issue.
     ///
     /// Example: `cargo xtask shows 1`
@@ -116,6 +127,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Routing { lines: Some(lines) } => routing::run(&lines),
         Chore::Routing { lines: None } => routing::run(&routing::requests()?),
         Chore::SealFacts { seed, out } => codegen::seal::run(&seed, &out),
+        Chore::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
         Chore::Shows { number, short } => shows::run(number, short),
     }
 }

@@ -29,6 +29,16 @@ impl Headers {
             .and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
+    /// The first field of that name as text, what is not UTF-8 replaced: for
+    /// people to read, never to decide by.
+    #[must_use]
+    pub fn shown(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.0
+            .iter()
+            .find(|(held, _)| held.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| String::from_utf8_lossy(value))
+    }
+
     /// Every field of that name that is UTF-8, in order.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0

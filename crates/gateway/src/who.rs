@@ -248,8 +248,8 @@ fn unverifiable(shared: &Shared, id: &str, wrong: Wrong, now: Micros) -> (Arc<Ca
     (Arc::new(Caller::claimed(id, shared.claimed_account())), standing)
 }
 
-/// A broken claim under a key we know is refused; any other is a mere claim,
-/// and its upstream's to judge.
+/// A broken claim under a key we know is refused, and so is one that names two
+/// callers; any other is a mere claim, and its upstream's to judge.
 fn malformed(
     shared: &Shared,
     claim: trailbox_sigv4::MalformedClaim,
@@ -258,11 +258,15 @@ fn malformed(
     let Some(id) = claim.access_key_id.clone() else {
         let caller = Arc::new(Caller::anonymous(false, shared.claimed_account()));
         let vouched = Arc::clone(&caller);
+        let ambiguous = claim.is_ambiguous();
         let wrong = Wrong::Malformed(claim);
+        if ambiguous {
+            return (caller, Standing::Refused(wrong));
+        }
         let standing = Standing::Unchecked { vouched, named: None, wrong, unknown_key: false };
         return (caller, standing);
     };
-    let known = shared.directory.read().key(&id).is_some();
+    let known = claim.is_ambiguous() || shared.directory.read().key(&id).is_some();
     let (caller, standing) = unverifiable(shared, &id, Wrong::Malformed(claim.clone()), now);
     if known { (caller, Standing::Refused(Wrong::Malformed(claim))) } else { (caller, standing) }
 }

@@ -33,10 +33,10 @@ mod upkeep;
 pub use history::{History, HistoryOptions, OpenError};
 pub use journal_source::JournalSource;
 pub use query::{Attribute, Cursor, Hit, LookupError, Page, ParseAttributeError, Query};
+#[doc(hidden)]
+pub use segment::read_foreign;
 pub use source::{
     Batch, Entry, EntryKind, Fetched, Sealed, SealedSegment, Source, SourceError, Stream,
 };
-#[doc(hidden)]
-pub use segment::read_foreign;
 pub use stats::HistoryStats;
 pub use upkeep::Upkeep;

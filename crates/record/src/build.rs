@@ -352,9 +352,9 @@ fn is_s3(call: &Call<'_>) -> bool {
 
 /// S3 puts brackets around what clients call themselves.
 fn user_agent(call: &Call<'_>) -> Option<String> {
-    let agent = call.request.headers.get("user-agent")?;
+    let agent = call.request.headers.shown("user-agent")?;
     let own = agent.ends_with(".amazonaws.com") || agent == "AWS Internal";
-    Some(if is_s3(call) && !own { format!("[{agent}]") } else { agent.to_owned() })
+    Some(if is_s3(call) && !own { format!("[{agent}]") } else { agent.into_owned() })
 }
 
 fn additional(call: &Call<'_>, stage: Stage) -> Map<String, Value> {

@@ -87,7 +87,7 @@ fn deleted_record(call: &Call<'_>, parent: &Record, object: &Deleted, place: u64
         context: &context,
         event_source: &call.route.event_source,
         event_name: "DeleteObject",
-        user_agent: call.request.headers.get("user-agent").map(|agent| format!("[{agent}]")),
+        user_agent: call.request.headers.shown("user-agent").map(|agent| format!("[{agent}]")),
         error_code: None,
         error_message: None,
         request: Value::Object(request),

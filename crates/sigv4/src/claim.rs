@@ -140,6 +140,15 @@ pub struct MalformedClaim {
     pub in_query: bool,
 }
 
+impl MalformedClaim {
+    /// Whether two readers could see two different callers: nobody may then
+    /// leave it to somebody else which of them it is.
+    #[must_use]
+    pub const fn is_ambiguous(&self) -> bool {
+        matches!(self.problem, ClaimProblem::TwoClaims | ClaimProblem::Repeated { .. })
+    }
+}
+
 /// Why a claim cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimProblem {

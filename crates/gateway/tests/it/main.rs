@@ -13,3 +13,4 @@ mod recording;
 mod streaming;
 mod support;
 mod transparency;
+mod tricks;

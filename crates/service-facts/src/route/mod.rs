@@ -156,11 +156,19 @@ impl Asked<'_> {
             return found;
         }
         let candidates = self.candidates();
-        rpc::by_target(self, &candidates)
-            .or_else(|| rpc::by_path(self, &candidates))
-            .or_else(|| rpc::by_action(self, &candidates))
-            .or_else(|| rest::find(self, &candidates))
-            .unwrap_or_else(|| self.unknown(&candidates))
+        let named = [
+            rpc::by_target(self, &candidates),
+            rpc::by_path(self, &candidates),
+            rpc::by_action(self, &candidates),
+        ];
+        let mut named = named.into_iter().flatten();
+        match (named.next(), named.next()) {
+            (Some(one), None) => one,
+            // Which of them the service obeys is its own affair: a reader that
+            // believes the harmless one would be fooled.
+            (Some(one), Some(_)) => Found { operation: None, ..one },
+            (None, _) => rest::find(self, &candidates).unwrap_or_else(|| self.unknown(&candidates)),
+        }
     }
 
     /// Services of the signing name; of an unsigned call those of the host.

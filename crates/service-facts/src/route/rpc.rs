@@ -29,7 +29,8 @@ pub(super) fn by_target(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found
     };
     let content = asked.head.headers.get("content-type").unwrap_or_default();
     let protocol = if content.contains("cbor") { Protocol::Cbor } else { Protocol::Json };
-    found(facts, &order, name, protocol)
+    let others = asked.head.headers.get_all("x-amz-target").any(|other| other.trim() != target);
+    found(facts, &order, name, protocol).map(|found| one_of(found, others))
 }
 
 /// `/service/Name/operation/Name`, Smithy RPC v2; anything may stand before.
@@ -65,6 +66,11 @@ fn found(facts: &Facts, order: &[usize], name: &str, protocol: Protocol) -> Opti
     Some(Found { service: Some(service), operation, protocol: Some(protocol), ..Found::default() })
 }
 
+/// An operation that is one of several said: none is known.
+fn one_of(found: Found, several: bool) -> Found {
+    if several { Found { operation: None, ..found } } else { found }
+}
+
 /// `Action` with `Version`, in the form or in the query string.
 ///
 /// Services that speak awsJson or CBOR today are asked too: older SDKs still
@@ -96,13 +102,15 @@ pub(super) fn by_action(asked: &Asked<'_>, candidates: &[usize]) -> Option<Found
         })?;
     let protocol =
         if speaks(facts, service, Protocol::Ec2) { Protocol::Ec2 } else { Protocol::Query };
-    Some(Found {
+    let found = Found {
         service: Some(service),
         operation,
         protocol: Some(protocol),
         labels: queue_labels(asked),
         ..Found::default()
-    })
+    };
+    let said = asked.form.iter().chain(asked.query).filter(|(held, _)| held == "Action");
+    Some(one_of(found, said.into_iter().any(|(_, other)| other != name)))
 }
 
 /// Whether the version may choose the service although the signature did not.

@@ -2,9 +2,11 @@
 //! that write bytes.
 
 mod disk;
+mod log;
 mod peer;
 
 pub use disk::GatedDisk;
+pub use log::Log;
 pub use peer::{Message, Peer, Upstream};
 
 use serde_json::Value;
