@@ -18,7 +18,7 @@ import time
 
 from harness import FULL, Echo, ok, read_request, scope, wait_for
 
-KILLS = 20 if FULL else 5
+KILLS = 100 if FULL else 5
 LINKS = 8
 PAUSE = 0.0 if FULL else 0.004
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
