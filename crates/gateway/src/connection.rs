@@ -1,15 +1,19 @@
-//! One client connection: requests one after the other.
+//! One client connection: which HTTP it speaks, and requests in HTTP/1.1 one
+//! after the other. HTTP/2 is `http2::server`; its calls come back here, each as
+//! a connection of its own.
 
 use crate::admin;
 use crate::answer::{Envelope, Refusal, Shape, render};
 use crate::call;
 use crate::gateway::ListenerRole;
-use crate::io::{Inbound, Io, Outbound, PeerError, part};
+use crate::http2;
+use crate::io::{Inbound, Io, Outbound, PeerError, Rewound, join, part};
 use crate::observe;
 use crate::shared::Shared;
 use crate::tls;
 use crate::wire::{HeadError, RequestIn, parse_request};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use trailbox_record::TlsDetails;
@@ -24,6 +28,14 @@ pub(crate) struct Client {
     /// What TLS was agreed on, when it ends here.
     pub(crate) tls: Option<TlsDetails>,
     /// Which listener it came in by.
+    pub(crate) role: ListenerRole,
+}
+
+/// Where a connection comes from; the calls on it share that.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) peer: IpAddr,
+    pub(crate) tls: Option<TlsDetails>,
     pub(crate) role: ListenerRole,
 }
 
@@ -44,32 +56,94 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Most bytes read and dropped meanwhile.
 const LINGER_BYTES: usize = 4 << 20;
 
-/// Serves requests until either side has enough.
+/// Serves requests until either side has enough, in the HTTP the client speaks.
 pub(crate) async fn serve(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     io: Io,
     peer: SocketAddr,
     role: ListenerRole,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let details = match &io {
-        Io::Tls(stream) => match &**stream {
-            tokio_rustls::TlsStream::Server(stream) => tls::details(stream.get_ref().1),
-            tokio_rustls::TlsStream::Client(_) => None,
-        },
-        Io::Tcp(_) | Io::Unix(_) | Io::Memory(_) => None,
+    let (tls, http2) = agreed(&io);
+    let origin = Origin { peer: peer.ip().to_canonical(), tls, role };
+    if http2 {
+        return http2::serve(shared, io, origin, stopping).await;
+    }
+    let (mut inbound, outbound) = part(io, shared.config.limits.stall_timeout);
+    if shared.config.http2 && origin.tls.is_none() {
+        match preface(shared, &mut inbound, &mut stopping).await {
+            None => return,
+            Some(false) => {}
+            Some(true) => {
+                let front = inbound.buffer.split();
+                let io = Rewound::new(front, join(inbound, outbound));
+                return http2::serve(shared, io, origin, stopping).await;
+            }
+        }
+    }
+    converse(shared, (inbound, outbound), origin, stopping).await;
+}
+
+/// What the two sides agreed on within TLS, and whether that is HTTP/2.
+fn agreed(io: &Io) -> (Option<TlsDetails>, bool) {
+    let Io::Tls(stream) = io else {
+        return (None, false);
     };
-    let (inbound, outbound) = part(io, shared.config.limits.stall_timeout);
-    let peer = peer.ip().to_canonical();
-    let mut client = Client { inbound, outbound, peer, tls: details, role };
+    match &**stream {
+        tokio_rustls::TlsStream::Server(stream) => {
+            let connection = stream.get_ref().1;
+            (tls::details(connection), connection.alpn_protocol() == Some(tls::HTTP2))
+        }
+        tokio_rustls::TlsStream::Client(_) => (None, false),
+    }
+}
+
+/// Whether the connection begins as HTTP/2 does; `None` when it does not begin.
+async fn preface(
+    shared: &Shared,
+    inbound: &mut Inbound,
+    stopping: &mut watch::Receiver<bool>,
+) -> Option<bool> {
+    let limits = &shared.config.limits;
+    loop {
+        let known = inbound.buffer.len().min(http2::PREFACE.len());
+        if inbound.buffer[..known] != http2::PREFACE[..known] {
+            return Some(false);
+        }
+        if known == http2::PREFACE.len() {
+            return Some(true);
+        }
+        let patience = if known == 0 { limits.idle_timeout } else { limits.head_timeout };
+        tokio::select! {
+            biased;
+            filled = inbound.fill(patience) => match filled {
+                Ok(1..) => {}
+                // What came so far is no request either.
+                Ok(_) | Err(_) => return None,
+            },
+            _ = stopping.wait_for(|stop| *stop) => return None,
+        }
+    }
+}
+
+/// Serves requests in HTTP/1.1, one after the other, and closes the connection.
+pub(crate) async fn converse(
+    shared: &Shared,
+    (inbound, outbound): (Inbound, Outbound),
+    origin: Origin,
+    mut stopping: watch::Receiver<bool>,
+) -> After {
+    let Origin { peer, tls, role } = origin;
+    let mut client = Client { inbound, outbound, peer, tls, role };
     let after = requests(shared, &mut client, &mut stopping).await;
     let Client { mut inbound, mut outbound, .. } = client;
     if after == After::Cut {
-        crate::io::join(inbound, outbound).reset_on_close();
-        return;
+        join(inbound, outbound).reset_on_close();
+        return after;
     }
     outbound.shutdown().await;
     linger(&mut inbound).await;
+    after
 }
 
 async fn requests(

@@ -142,6 +142,65 @@ impl AsyncWrite for Io {
     }
 }
 
+/// A connection with bytes in front that were read from it already.
+#[derive(Debug)]
+pub(crate) struct Rewound {
+    front: BytesMut,
+    io: Io,
+}
+
+impl Rewound {
+    pub(crate) fn new(front: BytesMut, io: Io) -> Self {
+        Self { front, io }
+    }
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.front.is_empty() {
+            return Pin::new(&mut this.io).poll_read(context, buffer);
+        }
+        let count = this.front.len().min(buffer.remaining());
+        buffer.put_slice(&this.front.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+    }
+}
+
 /// Why reading or writing one side of a call ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PeerError {

@@ -21,6 +21,7 @@ mod connection;
 mod directory;
 mod engine;
 mod gateway;
+mod http2;
 mod io;
 mod listener;
 mod outage;

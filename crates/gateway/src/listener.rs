@@ -5,6 +5,7 @@ use crate::gateway::ListenerRole;
 use crate::io::Io;
 use crate::observe;
 use crate::shared::Shared;
+use crate::tls;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(crate) async fn run(
     let Listener { socket, role, tls } = listener;
     let address = socket.local_addr()?;
     observe::Listening { listener: role.name(), address, tls: tls.is_some() }.emit();
-    let acceptor = tls.map(TlsAcceptor::from);
+    let acceptor = tls.map(|tls| TlsAcceptor::from(tls::offering(&tls, shared.config.http2)));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);

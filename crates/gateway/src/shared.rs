@@ -47,6 +47,9 @@ pub(crate) struct Shared {
     /// One permit per connection to the admin listener: probes and people get
     /// in when the others are full.
     pub(crate) admin_room: Arc<Semaphore>,
+    /// One permit per call under way on an HTTP/2 connection, over all of them:
+    /// without it few connections could hold the memory of many.
+    pub(crate) streams: Arc<Semaphore>,
     /// One permit per KiB of bodies that are held before they are forwarded.
     memory: Arc<Semaphore>,
     memory_max: u32,
@@ -86,6 +89,7 @@ impl Shared {
                 headers_max: limits.headers_max,
             },
             room: Arc::new(Semaphore::new(limits.connections_max)),
+            streams: Arc::new(Semaphore::new(limits.connections_max)),
             admin_room: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
             memory: Arc::new(Semaphore::new(memory_max as usize)),
             memory_max,

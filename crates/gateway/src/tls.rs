@@ -69,7 +69,12 @@ pub fn self_signed(names: &[String]) -> Result<PemPair, ServerTlsError> {
     Ok(PemPair { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
-/// The set-up of a listener from PEM texts. TLS 1.2 and 1.3, HTTP/1.1 only.
+/// HTTP/1.1 and HTTP/2 as TLS names them.
+pub(crate) const HTTP1: &[u8] = b"http/1.1";
+pub(crate) const HTTP2: &[u8] = b"h2";
+
+/// The set-up of a listener from PEM texts: TLS 1.2 and 1.3. Which HTTP is
+/// offered is the gateway's to say when it serves it.
 ///
 /// # Errors
 ///
@@ -83,12 +88,23 @@ pub fn server_config(pair: &PemPair) -> Result<Arc<ServerConfig>, ServerTlsError
     }
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes())
         .map_err(|err| ServerTlsError::Key { reason: err.to_string() })?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// `config` with the protocols offered that are served: HTTP/2 first, where it
+/// is on.
+pub(crate) fn offering(config: &ServerConfig, http2: bool) -> Arc<ServerConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols.clear();
+    if http2 {
+        config.alpn_protocols.push(HTTP2.to_vec());
+    }
+    config.alpn_protocols.push(HTTP1.to_vec());
+    Arc::new(config)
 }
 
 /// What `tlsDetails` says of a connection.

@@ -18,6 +18,10 @@ pub struct LimitsConfig {
     pub head_bytes_max: usize,
     /// Most header fields of one head, 1 to 256. Default 128.
     pub headers_max: usize,
+    /// Calls under way at once on one HTTP/2 connection of a client; over all
+    /// connections together they are at most as many as `connections_max`.
+    /// Default 100.
+    pub http2_streams_max: u32,
     /// Longest a client may take to send a whole head. Default `30s`.
     #[serde(with = "humantime_serde")]
     pub head_timeout: Duration,
@@ -58,6 +62,7 @@ impl Default for LimitsConfig {
             buffered_bytes_max: 256 << 20,
             head_bytes_max: 64 * 1024,
             headers_max: 128,
+            http2_streams_max: 100,
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_mins(2),

@@ -45,6 +45,9 @@ pub struct GatewayConfig {
     pub service_principals: Vec<ServicePrincipalConfig>,
     /// What `vpcEndpointId` says in records of this listener. Default: absent.
     pub vpc_endpoint_id: Option<String>,
+    /// Whether clients may speak HTTP/2: agreed on within TLS, or begun with its
+    /// preface on a plain connection. Default `true`.
+    pub http2: bool,
     /// Section `[recording]`.
     pub recording: RecordingConfig,
     /// Section `[limits]`.
@@ -63,6 +66,7 @@ impl Default for GatewayConfig {
             trusted_proxies: Vec::new(),
             service_principals: Vec::new(),
             vpc_endpoint_id: None,
+            http2: true,
             recording: RecordingConfig::default(),
             limits: LimitsConfig::default(),
         }

@@ -8,6 +8,7 @@ mod anything;
 mod failures;
 mod holding;
 mod hostile;
+mod http2;
 mod identity;
 mod recording;
 mod streaming;

@@ -58,6 +58,7 @@ pub(crate) struct Listen {
     pub(crate) tls_cert: Option<PathBuf>,
     pub(crate) tls_key: Option<PathBuf>,
     pub(crate) tls_names: Vec<String>,
+    pub(crate) http2: bool,
 }
 
 /// What the recording port speaks.
@@ -168,6 +169,7 @@ impl Default for Listen {
             tls_cert: None,
             tls_key: None,
             tls_names: Vec::new(),
+            http2: true,
         }
     }
 }
@@ -265,6 +267,7 @@ impl Config {
             trusted_proxies,
             service_principals,
             vpc_endpoint_id,
+            http2: self.listen.http2,
             recording: self.recording.clone(),
             limits: self.limits.gateway.clone(),
         }

@@ -2,10 +2,12 @@
 //! that write bytes.
 
 mod disk;
+mod http2;
 mod log;
 mod peer;
 
 pub use disk::GatedDisk;
+pub use http2::{Http2, Reply};
 pub use log::Log;
 pub use peer::{Message, Peer, Upstream};
 
