@@ -25,7 +25,6 @@ async fn ambiguous_and_malformed_heads_are_refused_and_never_forwarded() {
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\n\r\n".to_owned(),
         "GET / HTTP/3.0\r\nHost: h\r\n\r\n".to_owned(),
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
         "\u{16}\u{3}\u{1}\u{0}\u{0}".to_owned(),
         format!("GET / HTTP/1.1\r\nHost: h\r\n{many}\r\n"),
         format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n"),
