@@ -8,7 +8,7 @@ use crate::listener::{self, Listener};
 use crate::outage;
 use crate::shared::Shared;
 use crate::tend;
-use crate::upstream::ClientTlsError;
+use crate::upstream::{ClientTlsError, Dial};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -104,7 +104,17 @@ impl Gateway {
     ///
     /// When TLS towards an `https` upstream cannot be set up.
     pub fn new(parts: GatewayParts) -> Result<Self, ClientTlsError> {
-        Ok(Self { shared: Arc::new(Shared::new(parts)?) })
+        Ok(Self { shared: Arc::new(Shared::new(parts, None)?) })
+    }
+
+    /// As [`Gateway::new`], but upstreams are reached over `dial` instead of
+    /// this machine's network.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gateway::new`].
+    pub fn over(parts: GatewayParts, dial: &Arc<dyn Dial>) -> Result<Self, ClientTlsError> {
+        Ok(Self { shared: Arc::new(Shared::new(parts, Some(dial))?) })
     }
 
     /// Serves `listener` until `shutdown` resolves, then lets calls under way
@@ -124,14 +134,21 @@ impl Gateway {
         tls: Option<Arc<rustls::ServerConfig>>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> std::io::Result<()> {
-        if !self.shared.tended.swap(true, Ordering::SeqCst) {
-            tend::start(&self.shared);
-            tend::first_probe(&self.shared).await;
-        }
+        self.tend().await;
         let listener = Listener { socket: listener, role, tls };
         let served = listener::run(&self.shared, listener, shutdown).await;
         tend::journal_seen(&self.shared).await;
         served
+    }
+
+    /// Starts what goes on beside the connections, once, and asks the upstreams
+    /// that are to be asked. [`Gateway::run`] does so itself; who only serves
+    /// pipes calls it.
+    pub async fn tend(&self) {
+        if !self.shared.tended.swap(true, Ordering::SeqCst) {
+            tend::start(&self.shared);
+            tend::first_probe(&self.shared).await;
+        }
     }
 
     /// Serves one connection whose bytes pass through memory, until the client
@@ -155,6 +172,8 @@ impl Gateway {
     /// When something that waited in the journal is not durable.
     pub async fn close(&self) -> Result<(), AppendError> {
         outage::tell(&self.shared).await;
+        // Of connections that no listener of ours accepted.
+        tend::journal_seen(&self.shared).await;
         self.shared.journal.close().await
     }
 }

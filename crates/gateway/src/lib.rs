@@ -26,6 +26,7 @@ mod io;
 mod listener;
 mod outage;
 mod passage;
+mod recovery;
 mod seen;
 mod shared;
 mod source;
@@ -35,4 +36,5 @@ mod who;
 
 pub use directory::SharedDirectory;
 pub use gateway::{Gateway, GatewayParts, ListenerRole, MetricsText, Mode};
-pub use upstream::ClientTlsError;
+pub use recovery::{RecoveryError, resolve};
+pub use upstream::{ClientTlsError, Dial};

@@ -6,7 +6,7 @@ use crate::directory::SharedDirectory;
 use crate::gateway::{GatewayParts, MetricsText, Mode};
 use crate::outage::Outage;
 use crate::seen::Seen;
-use crate::upstream::{Answerers, ClientTlsError};
+use crate::upstream::{Answerers, ClientTlsError, Dial};
 use crate::wire::HeadLimits;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -58,7 +58,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(parts: GatewayParts) -> Result<Self, ClientTlsError> {
+    /// `dial`: the network, when it is not this machine's.
+    pub(crate) fn new(
+        parts: GatewayParts,
+        dial: Option<&Arc<dyn Dial>>,
+    ) -> Result<Self, ClientTlsError> {
         let GatewayParts {
             clock,
             random,
@@ -77,8 +81,12 @@ impl Shared {
             SessionTokenRule::Drop => SessionTokens::Drop,
             SessionTokenRule::Keep => SessionTokens::Keep,
         };
+        let answerers = Answerers::new(&config, &engine_socket)?;
         Ok(Self {
-            answerers: Answerers::new(&config, &engine_socket)?,
+            answerers: match dial {
+                Some(dial) => answerers.over(dial),
+                None => answerers,
+            },
             budget: Budget::new(limits.unverified_rate, limits.unverified_burst),
             seen: Seen::default(),
             outage: Outage::default(),

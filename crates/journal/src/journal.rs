@@ -4,8 +4,9 @@ use crate::disk::{Claim, ClaimError, Disk};
 use crate::encoder::Encoder;
 use crate::error::{FileFault, at};
 use crate::names;
-use crate::recovery::{Recovered, recover};
+use crate::recovery::recover;
 use crate::sealing::{Sealer, SealerContext};
+use crate::stepper::Stepper;
 use crate::writer::{
     self, Core, CoreParts, Epoch, Item, MarkFile, OpenSegment, Queue, Reserve, Shared, carry,
 };
@@ -75,10 +76,30 @@ impl Journal {
         random: Arc<dyn Random>,
         options: Options,
     ) -> Result<(Self, Recovery), OpenError> {
-        let claim = claim(&*disk, &options)?;
-        let recovered = recover(&*disk, &*keys, &options)?;
         let ports = Ports { disk, keys, clock, random };
-        begin(ports, options, recovered, claim)
+        let (mut journal, recovery, stepper) = begin(ports, options)?;
+        let threads = stepper.spawn()?;
+        let running = journal.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = running {
+            running.threads = threads;
+        }
+        Ok((journal, recovery))
+    }
+
+    /// As [`open`](Self::open), but without threads: nothing is written until
+    /// the [`Stepper`] is told to. For simulations, which own the schedule.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_stepped(
+        disk: Arc<dyn Disk>,
+        keys: Arc<dyn DataKeys>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        options: Options,
+    ) -> Result<(Self, Recovery, Stepper), OpenError> {
+        begin(Ports { disk, keys, clock, random }, options)
     }
 
     /// Appends one frame; resolves when it is durable.
@@ -165,8 +186,11 @@ impl Journal {
     pub async fn close(&self) -> Result<(), AppendError> {
         let lost_before = self.shared.counters.read().lost;
         self.begin_close();
-        let running = self.take_running();
-        let ended = tokio::task::spawn_blocking(move || end(running)).await;
+        let running = self.take_running().filter(|running| !running.threads.is_empty());
+        let ended = match running {
+            None => Ok(()),
+            threads => tokio::task::spawn_blocking(move || end(threads)).await,
+        };
         if ended.is_err() || self.shared.counters.read().lost > lost_before {
             return Err(AppendError::Refused(Refusal::Closed));
         }
@@ -234,13 +258,10 @@ fn claim(disk: &dyn Disk, options: &Options) -> Result<Box<dyn Claim>, OpenError
     })
 }
 
-/// Begins a new epoch on what recovery found.
-fn begin(
-    ports: Ports,
-    options: Options,
-    recovered: Recovered,
-    claim: Box<dyn Claim>,
-) -> Result<(Journal, Recovery), OpenError> {
+/// Claims the directory, recovers it, and begins a new epoch there.
+fn begin(ports: Ports, options: Options) -> Result<(Journal, Recovery, Stepper), OpenError> {
+    let claim = claim(&*ports.disk, &options)?;
+    let recovered = recover(&*ports.disk, &*ports.keys, &options)?;
     let now = ports.clock.now();
     let mut salt = [0; 32];
     ports.random.fill(&mut salt);
@@ -286,9 +307,9 @@ fn begin(
         sequence,
         intents: places.into_iter().map(|(id, at, len)| (id, (start + at, len))).collect(),
     });
-    let threads = spawn(core, &shared, &sealer, sealer_context(ports, options))?;
-    let running = Mutex::new(Some(Running { threads, claim }));
-    Ok((Journal { shared, encoder, sealer, running }, recovery))
+    let running = Mutex::new(Some(Running { threads: Vec::new(), claim }));
+    let stepper = Stepper::new(core, &shared, &sealer, sealer_context(ports, options));
+    Ok((Journal { shared, encoder, sealer, running }, recovery, stepper))
 }
 
 /// Begins the segment; on a full disk out of what the reserve gives up, so
@@ -354,22 +375,4 @@ fn remove_empty(disk: &dyn Disk, options: &Options, empty: &[PathBuf]) -> Result
         disk.remove(path).map_err(at(path, "remove"))?;
     }
     Ok(disk.sync_dir(&options.dir).map_err(at(&options.dir, "sync"))?)
-}
-
-fn spawn(
-    mut core: Core,
-    shared: &Arc<Shared>,
-    sealer: &Sealer,
-    context: SealerContext,
-) -> Result<Vec<JoinHandle<()>>, OpenError> {
-    let failed =
-        |source| OpenError::Disk { file: PathBuf::new(), action: "start a thread", source };
-    core.start();
-    let shared = Arc::clone(shared);
-    let sealer = sealer.clone();
-    let writing = std::thread::Builder::new().name("journal-writer".to_owned());
-    let writing = writing.spawn(move || writer::run(core, &shared)).map_err(failed)?;
-    let sealing = std::thread::Builder::new().name("journal-sealer".to_owned());
-    let sealing = sealing.spawn(move || sealer.run(&context)).map_err(failed)?;
-    Ok(vec![writing, sealing])
 }

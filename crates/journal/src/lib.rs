@@ -27,6 +27,7 @@ mod scan;
 mod sealed;
 mod sealing;
 mod stats;
+mod stepper;
 mod writer;
 
 pub use format::decode_foreign;
@@ -41,3 +42,4 @@ pub use options::Options;
 pub use position::{ParsePositionError, Position};
 pub use reader::{Reader, SegmentInfo, Stream};
 pub use stats::{JournalStats, SYNC_BOUNDS};
+pub use stepper::Stepper;

@@ -1,6 +1,6 @@
 //! Who answers a call: the first rule that fits (ARCHITECTURE.md, "Who answers").
 
-use super::connect::Endpoint;
+use super::connect::{Dial, Endpoint};
 use super::pool::{Pool, PoolLimits};
 use super::tls::{ClientTls, ClientTlsError};
 use crate::config::{EMBEDDABLE, GatewayConfig, UpstreamConfig, VerifiesSignatures};
@@ -137,6 +137,17 @@ impl Answerers {
             default_service: config.default_service.clone().unwrap_or_else(|| "s3".to_owned()),
             flavour,
         })
+    }
+
+    /// Reaches everybody over `dial` instead of this machine's network.
+    pub(crate) fn over(mut self, dial: &Arc<dyn Dial>) -> Self {
+        let mapped = self.by_service.values_mut().chain(&mut self.default);
+        // Nobody shares an upstream before the gateway stands.
+        for upstream in mapped.chain([&mut self.engine]).filter_map(Arc::get_mut) {
+            let (dial, upstream_name) = (Arc::clone(dial), upstream.name.clone());
+            upstream.pool.lead_to(Endpoint::Port { dial, upstream: upstream_name });
+        }
+        self
     }
 
     /// Who answers `route` on the AWS listener or, if `admin`, on the other one.

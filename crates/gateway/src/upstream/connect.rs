@@ -2,8 +2,12 @@
 
 use super::tls::ClientTls;
 use crate::io::Io;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::DuplexStream;
 use tokio::net::{TcpStream, UnixStream};
 
 /// How long a call to our own services waits for an engine that is starting.
@@ -12,6 +16,21 @@ const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it looks meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
+/// The network as a port: where connections to upstreams come from when it is
+/// not this machine's network. A simulation owns it.
+pub trait Dial: std::fmt::Debug + Send + Sync {
+    /// A new connection to `upstream`, by its name in configuration; `engine`
+    /// for Trailbox's own.
+    ///
+    /// # Errors
+    ///
+    /// What a network would say, such as "connection refused".
+    fn dial<'a>(
+        &'a self,
+        upstream: &'a str,
+    ) -> Pin<Box<dyn Future<Output = std::io::Result<DuplexStream>> + Send + 'a>>;
+}
+
 /// Where connections lead.
 #[derive(Debug, Clone)]
 pub(crate) enum Endpoint {
@@ -19,6 +38,8 @@ pub(crate) enum Endpoint {
     Tcp { host: String, port: u16, tls: Option<ClientTls> },
     /// The engine's socket.
     Unix(PathBuf),
+    /// The upstream of that name on a network that is not this machine's.
+    Port { dial: Arc<dyn Dial>, upstream: String },
 }
 
 /// Why there is no connection. Nothing was sent.
@@ -44,6 +65,7 @@ impl Endpoint {
     async fn dial(&self) -> std::io::Result<Io> {
         match self {
             Self::Unix(path) => Ok(Io::Unix(dial_engine(path).await?)),
+            Self::Port { dial, upstream } => Ok(Io::Memory(dial.dial(upstream).await?)),
             Self::Tcp { host, port, tls } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;

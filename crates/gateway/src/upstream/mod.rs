@@ -8,5 +8,6 @@ mod tls;
 
 pub(crate) use answerer::{ADMIN_SERVICE, Answerers, Nobody, Upstream, Verifies};
 pub(crate) use connect::ConnectError;
+pub use connect::Dial;
 pub(crate) use probe::{fetch, probe_all};
 pub use tls::ClientTlsError;

@@ -47,6 +47,11 @@ impl Pool {
         Self { endpoint, idle: Mutex::default(), limits }
     }
 
+    /// Makes connections to `endpoint` from now on.
+    pub(crate) fn lead_to(&mut self, endpoint: Endpoint) {
+        self.endpoint = endpoint;
+    }
+
     /// An idle connection that is still open, or a new one.
     pub(crate) async fn lease(&self) -> Result<Lease, ConnectError> {
         if let Some(io) = self.take_idle() {

@@ -64,10 +64,31 @@ impl Sealer {
         (state.waiting.len(), state.sealed, state.failure.clone())
     }
 
+    /// Seals the oldest waiting segment without resting; whether one was sealed.
+    pub(crate) fn step(&self, context: &SealerContext) -> bool {
+        let waiting = self.state().waiting.front().cloned();
+        let Some(segment) = waiting.filter(|_| context.active) else { return false };
+        match self.seal(context, &segment, &|_| true) {
+            Ok(Outcome::Sealed) => self.done(),
+            Ok(Outcome::GivenUp) => return false,
+            Err(reason) => {
+                self.note(reason);
+                return false;
+            }
+        }
+        true
+    }
+
     /// The body of the thread.
     pub(crate) fn run(&self, context: &SealerContext) {
         while let Some(segment) = self.next(context.active) {
-            match self.seal(context, &segment) {
+            let began = std::cell::Cell::new(Instant::now());
+            let pace = |_| {
+                let go_on = self.rest(began.get().elapsed());
+                began.set(Instant::now());
+                go_on
+            };
+            match self.seal(context, &segment, &pace) {
                 Ok(Outcome::Sealed) => self.done(),
                 Ok(Outcome::GivenUp) => {}
                 Err(reason) => self.failed(reason),
@@ -93,12 +114,16 @@ impl Sealer {
         }
     }
 
-    fn seal(&self, context: &SealerContext, segment: &Unsealed) -> Result<Outcome, String> {
+    fn seal(
+        &self,
+        context: &SealerContext,
+        segment: &Unsealed,
+        pace: &dyn Fn(usize) -> bool,
+    ) -> Result<Outcome, String> {
         let mut salts = [[0; 32]; 2];
         for salt in &mut salts {
             context.random.fill(salt);
         }
-        let began = std::cell::Cell::new(Instant::now());
         let sealing = Sealing {
             disk: &*context.disk,
             keys: &*context.keys,
@@ -106,11 +131,7 @@ impl Sealer {
             level: context.level,
             now: context.clock.now().0,
             salts,
-            pace: &|_| {
-                let go_on = self.rest(began.get().elapsed());
-                began.set(Instant::now());
-                go_on
-            },
+            pace,
         };
         sealing.seal(segment).map_err(|fault| fault.to_string())
     }
@@ -132,11 +153,15 @@ impl Sealer {
         state.failure = None;
     }
 
+    fn note(&self, reason: String) {
+        tracing::error!(reason, "sealing a journal segment failed; it stays readable unsealed");
+        self.state().failure = Some(reason);
+    }
+
     /// Notes the reason and waits: the segment stays readable as it is.
     fn failed(&self, reason: String) {
-        tracing::error!(reason, "sealing a journal segment failed; it stays readable unsealed");
+        self.note(reason);
         let mut state = self.state();
-        state.failure = Some(reason);
         let deadline = Instant::now() + RETRY;
         while !state.stop {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -58,6 +58,12 @@ impl Shared {
         *slot = refusal;
     }
 
+    /// Nobody is admitted from now on.
+    pub(crate) fn end(&self) {
+        self.queue.close();
+        self.set_refusal(Some(Refusal::Closed));
+    }
+
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         if !self.refusing.load(Ordering::Acquire) {
             return None;
@@ -102,8 +108,7 @@ struct ClosedAtEnd<'a>(&'a Arc<Shared>);
 
 impl Drop for ClosedAtEnd<'_> {
     fn drop(&mut self) {
-        self.0.queue.close();
-        self.0.set_refusal(Some(Refusal::Closed));
+        self.0.end();
     }
 }
 

@@ -10,7 +10,6 @@ mod directory;
 mod facts;
 mod figures;
 mod listeners;
-mod recovery;
 mod watermarks;
 
 use crate::config::{Config, Mode};
@@ -67,7 +66,7 @@ impl Recorder {
             Journal::open(Arc::new(RealDisk), keys.clone(), clock.clone(), random.clone(), options)
                 .context("the journal does not open")?;
         let journal = Arc::new(journal);
-        recovery::resolve(&journal, &found).await?;
+        trailbox_gateway::resolve(&journal, &found).await?;
         let audit = Audit::new(journal.clone(), clock.clone(), random.clone(), &config);
         audit.started(&config, &found).await?;
 
