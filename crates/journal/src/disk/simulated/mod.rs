@@ -88,6 +88,11 @@ impl SimulatedDisk {
         self.state().faults.insert(operation, fault);
     }
 
+    /// Takes back what was said about operations that did not come yet.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
     /// Lets every changing operation fail from now on, or none any more.
     pub fn set_sick(&self, kind: Option<ErrorKind>) {
         self.state().sick = kind;
