@@ -1,9 +1,9 @@
 //! `cargo xtask ci`: the whole gate, the same here and on the server.
 
 use crate::run::{cargo, command, loudly, output};
-use crate::{shows, tidy};
+use crate::{shows, sim, tidy};
 
-/// Tidy, unit tests, documentation tests, then the short form of every "Shows".
+/// Tidy, unit tests, documentation tests, simulated worlds, then the short form of every "Shows".
 pub(crate) fn run() -> anyhow::Result<()> {
     tidy::run(false)?;
     ensure_nextest()?;
@@ -11,6 +11,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let seed = ("PROPTEST_RNG_SEED", "20261122");
     loudly(cargo().args(["nextest", "run", "--workspace", "--profile", "ci"]).env(seed.0, seed.1))?;
     loudly(cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
+    sim::run(&sim::GATE)?;
     shows::run(1, true)
 }
 

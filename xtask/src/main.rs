@@ -14,6 +14,7 @@ mod fuzz;
 mod routing;
 mod run;
 mod shows;
+mod sim;
 mod tidy;
 mod vectors;
 mod venv;
@@ -102,6 +103,16 @@ enum Chore {
         #[arg(long, default_value_t = 20)]
         seconds: u32,
     },
+    /// Plays the recorder in simulated worlds, one per seed.
+    ///
+    /// Example: `cargo xtask sim --seeds 1..300`, `--hours 8`, `--seed 7 --trace`,
+    /// `--mutant no-intents`; `cargo xtask sim --help` lists all.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Arguments of `trailbox-sim`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// The full "Shows" list of an issue.
     ///
     /// Example: `cargo xtask shows 1`
@@ -126,6 +137,7 @@ fn main() -> anyhow::Result<()> {
         }
         Chore::Routing { lines: Some(lines) } => routing::run(&lines),
         Chore::Routing { lines: None } => routing::run(&routing::requests()?),
+        Chore::Sim { args } => sim::run(&args),
         Chore::SealFacts { seed, out } => codegen::seal::run(&seed, &out),
         Chore::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
         Chore::Shows { number, short } => shows::run(number, short),

@@ -58,11 +58,16 @@ pub(crate) struct Ledger {
     /// What each lookup answered, for the digest.
     pub(crate) answers: Vec<u8>,
     pub(crate) violations: Vec<String>,
-    /// How each life ended.
-    pub(crate) ends: Vec<String>,
+    /// How often what was met, by name.
+    pub(crate) tally: BTreeMap<&'static str, u64>,
 }
 
 impl Ledger {
+    /// Counts something that a run should meet now and then.
+    pub(crate) fn count(&mut self, what: &'static str, times: usize) {
+        *self.tally.entry(what).or_default() += times as u64;
+    }
+
     /// Notes a broken promise.
     pub(crate) fn violate(&mut self, what: impl Into<String>) {
         self.violations.push(what.into());

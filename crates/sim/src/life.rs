@@ -55,7 +55,8 @@ enum End {
     StillBorn,
     /// The process was killed; the machine lives.
     Killed,
-    /// The power went out.
+    /// The power went out, or the process was killed, at a step of the disk, of
+    /// the network, or at an instant.
     PowerLoss,
     /// It was asked to stop and did.
     Orderly,
@@ -64,8 +65,9 @@ enum End {
 /// How a life is meant to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// At this operation of the disk, counted from the opening.
-    DiskStep(u64),
+    /// The power goes, or the process is killed, at this operation of the disk,
+    /// counted from the opening.
+    DiskStep(u64, Fault),
     NetworkStep(u64),
     PowerAt(Duration),
     KillAt(Duration),
@@ -79,11 +81,11 @@ pub(crate) fn live(world: &Arc<World>, number: usize, last: bool) {
     world.trace(|| format!("life {number} begins; fate {fate:?}, faults {faulty}"));
     world.power_up(if let Fate::NetworkStep(step) = fate { step } else { NO_STEP });
     let base = world.simulated.operations();
-    if let Fate::DiskStep(step) = fate {
-        world.simulated.fail_at(base + step, Fault::PowerLoss);
-    }
     if faulty {
         draw_faults(world, base);
+    }
+    if let Fate::DiskStep(step, fault) = fate {
+        world.simulated.fail_at(base + step, fault);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -103,15 +105,25 @@ pub(crate) fn live(world: &Arc<World>, number: usize, last: bool) {
     if last && end != End::Orderly {
         world.ledger().violate(format!("the last, quiet life ended with {end:?}"));
     }
-    world.ledger().ends.push(format!("{end:?}"));
-    between(world, end);
+    let name = match end {
+        End::StillBorn => "lives that failed to begin",
+        End::Killed => "lives killed at an instant",
+        End::PowerLoss => "lives ended by a power loss or a kill at a step",
+        End::Orderly => "lives ended in order",
+    };
+    world.ledger().count(name, 1);
+    between(world);
 }
 
 /// What happens while nobody runs.
-fn between(world: &World, end: End) {
+fn between(world: &World) {
     world.simulated.set_sick(None);
     world.simulated.set_capacity(1 << 30);
-    if end == End::PowerLoss || world.dice.percent(20) {
+    // A machine may go down behind the process.
+    if world.dice.percent(20) {
+        world.simulated.cut_power();
+    }
+    if world.simulated.is_off() {
         world.simulated.restore_power();
     }
     world.simulated.clear_faults();
@@ -125,8 +137,9 @@ fn between(world: &World, end: End) {
 fn draw_fate(world: &World) -> Fate {
     let dice = &world.dice;
     match dice.below(100) {
-        0..30 => Fate::DiskStep(dice.below(400)),
-        30..45 => Fate::NetworkStep(dice.between(1, 900)),
+        0..25 => Fate::DiskStep(dice.below(400), Fault::PowerLoss),
+        25..35 => Fate::DiskStep(dice.below(400), Fault::Kill),
+        35..45 => Fate::NetworkStep(dice.between(1, 900)),
         45..60 => Fate::PowerAt(dice.millis(1, 9000)),
         60..80 => Fate::KillAt(dice.millis(1, 9000)),
         _ => Fate::StopAt(dice.millis(500, 8000)),
@@ -199,7 +212,7 @@ async fn script(world: &Arc<World>, number: usize, fate: Fate, faulty: bool) -> 
             tokio::time::sleep(after).await;
             life.stop(&stop).await
         }
-        Fate::DiskStep(_) | Fate::NetworkStep(_) => {
+        Fate::DiskStep(..) | Fate::NetworkStep(_) => {
             tokio::time::sleep(Duration::from_secs(12)).await;
             life.stop(&stop).await
         }
@@ -216,6 +229,8 @@ impl Life {
             format!("{} open intents, at {}", found.open_intents.len(), found.position)
         });
         oracle::look(self, "after recovery");
+        world.ledger().count("open intents found", found.open_intents.len());
+        world.ledger().count("torn tails cut", usize::from(found.truncated_bytes > 0));
         if world.mutant == Some(Mutant::ForgetfulRecovery) {
             return true;
         }
@@ -336,6 +351,7 @@ impl Life {
     /// journal holds records it could not write yet or, where calls pass then,
     /// was unwell meanwhile.
     pub(crate) fn is_late(&self, started: Instant) -> bool {
+        self.feel();
         let passed = self.world.plan.forwards && {
             let unwell = self.unwell.lock().unwrap_or_else(PoisonError::into_inner);
             unwell.is_some_and(|last| started <= last)

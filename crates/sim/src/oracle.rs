@@ -100,9 +100,19 @@ pub(crate) fn judge(world: &World) -> String {
     let calls = ledger.calls.clone();
     for (id, note) in &calls {
         let found = records.get(id).map_or(&[][..], Vec::as_slice);
-        judge_call(world, &mut ledger, (*id, note), found);
+        judge_call(&mut ledger, (*id, note), found);
     }
     judge_counts(&mut ledger, &frames, &records);
+    let told = || calls.values().filter_map(|note| note.told.as_ref());
+    ledger.count("calls", calls.len());
+    ledger.count("calls acknowledged", told().count());
+    ledger.count("calls refused for the journal's sake", told().filter(|t| t.unrecordable).count());
+    ledger.count("answers whose record was late", told().filter(|told| told.late).count());
+    let unknown = |told: &&Told| told.text("errorCode") == UNKNOWN;
+    ledger.count("records of an unknown outcome", records.values().flatten().filter(unknown).count());
+    ledger.count("frames", frames.len());
+    let clean = ledger.clean_epochs.len();
+    ledger.count("epochs whose seen counts were compared", clean);
     digest_of(&ledger, &frames)
 }
 
@@ -142,7 +152,7 @@ fn by_call(ledger: &mut Ledger, frames: &[StoredFrame]) -> BTreeMap<u64, Vec<Tol
     records
 }
 
-fn judge_call(world: &World, ledger: &mut Ledger, (id, note): (u64, &Note), found: &[Told]) {
+fn judge_call(ledger: &mut Ledger, (id, note): (u64, &Note), found: &[Told]) {
     let what = format!("call {id} ({:?}, life {})", note.kind, note.life);
     if found.len() > 1 {
         ledger.violate(format!("{what} was recorded {} times", found.len()));
@@ -171,7 +181,6 @@ fn judge_call(world: &World, ledger: &mut Ledger, (id, note): (u64, &Note), foun
             ledger.violate(format!("{what}: status {}, record {}", told.status, record.json));
         }
     }
-    let _ = world;
     judge_record(ledger, &what, (id, note), record);
 }
 
@@ -291,6 +300,7 @@ pub(crate) fn lookups(life: &Life, history: &History) {
                     wanted.len()
                 ));
             }
+            ledger.count("lookups compared", 1);
             ledger.answers.extend(found.concat().into_bytes());
         }
     }

@@ -5,6 +5,8 @@ use crate::life;
 use crate::mutant::Mutant;
 use crate::oracle;
 use crate::world::World;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,8 @@ const FIRST_OF_HOURS: u64 = 1_000_000;
 pub(crate) struct Outcome {
     /// SHA-256 over the journal, the lookups and what clients were told; hex.
     pub(crate) digest: String,
-    pub(crate) calls: usize,
+    /// How often what was met.
+    pub(crate) tally: BTreeMap<&'static str, u64>,
     pub(crate) violations: Vec<String>,
 }
 
@@ -40,7 +43,7 @@ pub(crate) fn play(seed: u64, mutant: Option<Mutant>, trace: bool) -> Outcome {
     let whole = world.ledger().violations.is_empty();
     let digest = if whole { oracle::judge(&world) } else { String::new() };
     let ledger = world.ledger();
-    Outcome { digest, calls: ledger.calls.len(), violations: ledger.violations.clone() }
+    Outcome { digest, tally: ledger.tally.clone(), violations: ledger.violations.clone() }
 }
 
 /// Plays one seed twice and tells what came of it.
@@ -51,8 +54,15 @@ pub(crate) fn alone(seed: u64, mutant: Option<Mutant>, trace: bool) -> bool {
     if !same {
         println!("seed {seed} does not end alike twice");
     }
-    println!("seed {seed}: {} calls, digest {}", outcome.calls, outcome.digest);
+    list(&outcome.tally);
+    println!("seed {seed}: digest {}", outcome.digest);
     same && outcome.violations.is_empty() != mutant.is_some()
+}
+
+fn list(tally: &BTreeMap<&'static str, u64>) {
+    for (what, times) in tally {
+        println!("{times:>9} {what}");
+    }
 }
 
 fn tell(seed: u64, mutant: Option<Mutant>, outcome: &Outcome) {
@@ -75,7 +85,8 @@ pub(crate) fn many(cli: &Cli) -> bool {
     };
     let until = cli.hours.map(|hours| Instant::now() + Duration::from_secs_f64(hours * 3600.0));
     let jobs = cli.jobs.or_else(|| std::thread::available_parallelism().ok().map(Into::into));
-    let (next, calls, played) = (AtomicU64::new(first), AtomicU64::new(0), AtomicU64::new(0));
+    let (next, played) = (AtomicU64::new(first), AtomicU64::new(0));
+    let tally = Mutex::new(BTreeMap::new());
     let found = AtomicBool::new(false);
     let work = || {
         while !found.load(Ordering::SeqCst) && until.is_none_or(|until| Instant::now() < until) {
@@ -86,7 +97,11 @@ pub(crate) fn many(cli: &Cli) -> bool {
             let outcome = play(seed, cli.mutant, false);
             let again = cli.twice != 0 && seed.is_multiple_of(cli.twice);
             let alike = !again || play(seed, cli.mutant, false) == outcome;
-            calls.fetch_add(outcome.calls as u64, Ordering::SeqCst);
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            for (what, times) in &outcome.tally {
+                *tally.entry(*what).or_default() += times;
+            }
+            drop(tally);
             played.fetch_add(1, Ordering::SeqCst);
             if !alike {
                 println!("seed {seed} does not end alike twice");
@@ -103,11 +118,57 @@ pub(crate) fn many(cli: &Cli) -> bool {
         }
     });
     let found = found.load(Ordering::SeqCst);
-    println!(
-        "{} seeds, {} calls: {}",
-        played.load(Ordering::SeqCst),
-        calls.load(Ordering::SeqCst),
-        if found { "a promise was broken" } else { "every promise was kept" }
-    );
+    list(&tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let verdict = if found { "a promise was broken" } else { "every promise was kept" };
+    println!("{} seeds: {verdict}", played.load(Ordering::SeqCst));
     found == cli.mutant.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_range, play};
+    use crate::mutant::Mutant;
+
+    /// The seeds that the README names.
+    const CAUGHT_BY: [(Mutant, u64); 9] = [
+        (Mutant::LyingSync, 1),
+        (Mutant::LyingDirectorySync, 2),
+        (Mutant::EarlyAnswer, 1),
+        (Mutant::NoIntents, 7),
+        (Mutant::ForgetfulRecovery, 2),
+        (Mutant::RepeatedOutcome, 1),
+        (Mutant::CutTail, 1),
+        (Mutant::DeafHistory, 1),
+        (Mutant::ForgetfulDirectory, 1),
+    ];
+
+    #[test]
+    fn the_simulation_catches_each_mutant() {
+        for (mutant, seed) in CAUGHT_BY {
+            let outcome = play(seed, Some(mutant), false);
+            assert!(!outcome.violations.is_empty(), "{mutant:?} passes seed {seed}");
+        }
+    }
+
+    #[test]
+    fn the_seeds_that_catch_mutants_find_nothing_in_the_recorder() {
+        for (_, seed) in CAUGHT_BY {
+            assert_eq!(play(seed, None, false).violations, [""; 0], "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn one_seed_ends_alike_every_time_and_another_seed_differently() {
+        let once = play(3, None, false);
+        assert_eq!(once, play(3, None, false));
+        assert_ne!(once.digest, play(4, None, false).digest);
+    }
+
+    #[test]
+    fn a_range_has_two_ends_in_order() {
+        assert_eq!(parse_range("1..300"), Ok((1, 300)));
+        for wrong in ["3..1", "5", "a..b", ""] {
+            assert!(parse_range(wrong).is_err(), "{wrong}");
+        }
+    }
 }

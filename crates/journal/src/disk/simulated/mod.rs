@@ -22,6 +22,9 @@ pub enum Fault {
     Short(ErrorKind),
     /// The power goes out before the operation.
     PowerLoss,
+    /// The process is killed before the operation; the machine lives on and
+    /// keeps what it was handed.
+    Kill,
 }
 
 /// A disk in memory. Clones share it.
@@ -46,6 +49,8 @@ struct State {
     /// Raised by each power loss: handles of before are dead.
     power: u64,
     off: bool,
+    /// Whether the machine lives although whoever used the disk does not.
+    kept: bool,
     random: SeededRandom,
 }
 
@@ -73,6 +78,7 @@ impl SimulatedDisk {
             capacity: 1 << 30,
             power: 0,
             off: false,
+            kept: false,
             random: SeededRandom::new(seed),
         })))
     }
@@ -120,7 +126,14 @@ impl SimulatedDisk {
         self.state().off
     }
 
-    /// Power is back; what was not synced is there, torn or gone.
+    /// Kills the process that uses the disk: it gets errors from now on, and
+    /// what it wrote is kept, synced or not.
+    pub fn kill(&self) {
+        self.state().kill();
+    }
+
+    /// Power is back; what was not synced is there, torn or gone. After a
+    /// [`kill`](Self::kill) all of it is there.
     pub fn restore_power(&self) {
         self.state().restore_power();
     }
@@ -157,6 +170,10 @@ impl State {
                 self.cut_power();
                 Err(Fault::PowerLoss)
             }
+            Some(Fault::Kill) => {
+                self.kill();
+                Err(Fault::Kill)
+            }
             Some(fault) => Err(fault),
         }
     }
@@ -168,14 +185,32 @@ impl State {
 
     fn cut_power(&mut self) {
         self.off = true;
+        self.kept = false;
         self.power += 1;
         self.claims.clear();
+    }
+
+    fn kill(&mut self) {
+        if !self.off {
+            self.cut_power();
+            self.kept = true;
+        }
     }
 
     fn restore_power(&mut self) {
         if !self.off {
             self.cut_power();
         }
+        if !std::mem::take(&mut self.kept) {
+            self.lose_some();
+        }
+        self.off = false;
+        self.sick = None;
+        self.faults.clear();
+    }
+
+    /// What a power loss leaves of what was not synced.
+    fn lose_some(&mut self) {
         let Self { nodes, random, .. } = self;
         let mut ids: Vec<u64> = nodes.keys().copied().collect();
         ids.sort_unstable();
@@ -189,9 +224,6 @@ impl State {
             apply_name(&mut self.durable_names, change);
         }
         self.names = self.durable_names.clone();
-        self.off = false;
-        self.sick = None;
-        self.faults.clear();
     }
 
     fn rename(&mut self, change: NameChange) {
@@ -220,6 +252,7 @@ fn error(fault: Fault) -> io::Error {
     match fault {
         Fault::Error(kind) | Fault::Short(kind) => io::Error::new(kind, "simulated fault"),
         Fault::PowerLoss => io::Error::other("simulated power loss"),
+        Fault::Kill => io::Error::other("simulated kill"),
     }
 }
 
