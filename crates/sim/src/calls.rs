@@ -168,8 +168,15 @@ pub(crate) fn request(kind: Kind, id: u64, by: &Signer, now: Micros) -> (Vec<u8>
             head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
             vec![b'f'; body.len()]
         }
-        _ if method == "GET" => body,
-        _ => {
+        Kind::GetObject | Kind::WrongSignature => body,
+        Kind::PutObject
+        | Kind::PutLarge
+        | Kind::DeleteObject
+        | Kind::DeleteObjects
+        | Kind::CreateUser
+        | Kind::AssumeRole
+        | Kind::GetItem
+        | Kind::PutItem => {
             head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
             body
         }
@@ -182,7 +189,9 @@ type Headers = Vec<(String, String)>;
 
 fn parts(kind: Kind, id: u64) -> (&'static str, String, Headers, Vec<u8>) {
     let object = || format!("/bucket/key-{id}");
-    let filler = |len: u64| vec![b'a' + u8::try_from(id % 26).unwrap_or(0); usize::try_from(len).unwrap_or(0)];
+    let filler = |len: u64| {
+        vec![b'a' + u8::try_from(id % 26).unwrap_or(0); usize::try_from(len).unwrap_or(0)]
+    };
     let one = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     let form = || one("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
     let json = |target: &str| {
@@ -195,9 +204,7 @@ fn parts(kind: Kind, id: u64) -> (&'static str, String, Headers, Vec<u8>) {
         Kind::PutLarge | Kind::PutForged => {
             ("PUT", object(), Vec::new(), filler(66_000 + id * 997 % 30_000))
         }
-        Kind::PutChunked => {
-            ("PUT", object(), Vec::new(), filler(1 + id * 997 % 40_000))
-        }
+        Kind::PutChunked => ("PUT", object(), Vec::new(), filler(1 + id * 997 % 40_000)),
         Kind::GetObject | Kind::WrongSignature => ("GET", object(), Vec::new(), Vec::new()),
         Kind::DeleteObject => ("DELETE", object(), Vec::new(), Vec::new()),
         Kind::DeleteObjects => {
@@ -252,7 +259,9 @@ pub(crate) fn session(id: u64) -> Signer {
 /// What a good answer to call `id` says.
 pub(crate) fn good_answer(kind: Kind, id: u64, now: Micros) -> String {
     match kind {
-        Kind::GetObject | Kind::WrongSignature => "o".repeat(usize::try_from(1 + id * 31 % 5000).unwrap_or(1)),
+        Kind::GetObject | Kind::WrongSignature => {
+            "o".repeat(usize::try_from(1 + id * 31 % 5000).unwrap_or(1))
+        }
         Kind::DeleteObjects => format!(
             "<DeleteResult><Deleted><Key>key-{id}-a</Key></Deleted>\
              <Deleted><Key>key-{id}-b</Key></Deleted></DeleteResult>"

@@ -110,7 +110,12 @@ impl Life {
             unrecordable: !by_upstream && text.contains("it cannot be recorded now"),
             late: self.is_late(note.started),
         };
-        self.world.trace(|| format!("client of call {id} is told {told:?} {}", text.lines().last().unwrap_or_default()));
+        self.world.trace(|| {
+            format!(
+                "client of call {id} is told {told:?} {}",
+                text.lines().last().unwrap_or_default()
+            )
+        });
         let shown = kind == Kind::AssumeRole && told.status == 200 && !told.late;
         note.told = Some(told);
         if by_upstream && answer.headers.get("x-sim-call") != Some(&*id.to_string()) {

@@ -19,9 +19,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use trailbox_gateway::{
-    Dial, Gateway, GatewayParts, MetricsText, Mode, SharedDirectory,
-};
+use trailbox_gateway::{Dial, Gateway, GatewayParts, MetricsText, Mode, SharedDirectory};
 use trailbox_identity::{AccessKey, Directory, Learned, Principal};
 use trailbox_journal::disk::Fault;
 use trailbox_journal::{Admission, FrameKind, Journal, OpenError, Recovery, Stepper};
@@ -30,7 +28,7 @@ use trailbox_service_facts::Facts;
 /// A network step that never comes.
 const NO_STEP: u64 = u64::MAX;
 /// Longest that an orderly end may take.
-const ORDERLY: Duration = Duration::from_secs(60);
+const ORDERLY: Duration = Duration::from_mins(1);
 
 /// What a life is made of; gone with it.
 #[derive(Debug)]
@@ -100,6 +98,7 @@ pub(crate) fn live(world: &Arc<World>, number: usize, last: bool) {
         }
     });
     drop(runtime);
+    world.nobody_reads();
     let end = if world.is_dead() { End::PowerLoss } else { end };
     world.trace(|| format!("life {number} ends: {end:?}"));
     if last && end != End::Orderly {
@@ -137,8 +136,8 @@ fn between(world: &World) {
 fn draw_fate(world: &World) -> Fate {
     let dice = &world.dice;
     match dice.below(100) {
-        0..25 => Fate::DiskStep(dice.below(400), Fault::PowerLoss),
-        25..35 => Fate::DiskStep(dice.below(400), Fault::Kill),
+        0..20 => Fate::DiskStep(dice.below(400), Fault::PowerLoss),
+        20..35 => Fate::DiskStep(dice.below(400), Fault::Kill),
         35..45 => Fate::NetworkStep(dice.between(1, 900)),
         45..60 => Fate::PowerAt(dice.millis(1, 9000)),
         60..80 => Fate::KillAt(dice.millis(1, 9000)),
@@ -191,9 +190,8 @@ async fn script(world: &Arc<World>, number: usize, fate: Fate, faulty: bool) -> 
         return End::StillBorn;
     }
     life.serve();
-    let clients = (0..world.plan.clients).map(|_| {
-        tokio::spawn(client::run(Arc::clone(&life), world.dice.between(4, 14)))
-    });
+    let clients = (0..world.plan.clients)
+        .map(|_| tokio::spawn(client::run(Arc::clone(&life), world.dice.between(4, 14))));
     let clients: Vec<_> = clients.collect();
     if faulty {
         tokio::spawn(trouble(Arc::clone(&life)));
@@ -225,9 +223,7 @@ impl Life {
     /// Resolves what was open, as the recorder does at its start.
     async fn recover(&self, found: &Recovery) -> bool {
         let world = &self.world;
-        world.trace(|| {
-            format!("{} open intents, at {}", found.open_intents.len(), found.position)
-        });
+        world.trace(|| format!("{} open intents, at {}", found.open_intents.len(), found.position));
         oracle::look(self, "after recovery");
         world.ledger().count("open intents found", found.open_intents.len());
         world.ledger().count("torn tails cut", usize::from(found.truncated_bytes > 0));
@@ -268,7 +264,6 @@ impl Life {
         // Set once, here.
         let _ = self.gateway.set(gateway);
         tokio::spawn(follower::follow(Arc::clone(self)));
-        tokio::spawn(follower::read(Arc::clone(self)));
     }
 
     /// Who is registered, and what the journal says was learned since.
@@ -373,6 +368,7 @@ async fn write(life: Arc<Life>) {
     let world = &life.world;
     let dice = &world.dice;
     let slow = dice.percent(20);
+    let sealing = dice.pick(&[0, 1, 5, 20]);
     let mut checked = Instant::now();
     let mut now = Instant::now();
     loop {
@@ -392,7 +388,7 @@ async fn write(life: Arc<Life>) {
                 stepper.check();
                 life.feel();
             }
-            if dice.percent(3) {
+            if dice.percent(sealing) {
                 stepper.seal();
             }
         }

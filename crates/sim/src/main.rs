@@ -13,6 +13,7 @@
 mod calls;
 mod client;
 mod dice;
+mod disk;
 mod follower;
 mod keys;
 mod ledger;

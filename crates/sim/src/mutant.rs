@@ -3,12 +3,11 @@
 //! They exist in this crate alone. Each breaks one port or one setting that the
 //! real recorder relies on; see the README for the seeds that catch them.
 
-use std::io;
 use std::path::Path;
 use trailbox_history::{
-    Batch, Entry, Fetched, Sealed, SealedSegment, Source, SourceError, JournalSource,
+    Batch, Entry, Fetched, JournalSource, Sealed, SealedSegment, Source, SourceError,
 };
-use trailbox_journal::disk::{Claim, ClaimError, Disk, DiskFile, SimulatedDisk, Space};
+use trailbox_journal::disk::{Disk as _, SimulatedDisk};
 
 /// What is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -35,95 +34,8 @@ pub(crate) enum Mutant {
 
 impl Mutant {
     /// Whether the disk is the liar.
-    fn lies(self, directory: bool) -> bool {
+    pub(crate) fn lies(self, directory: bool) -> bool {
         self == if directory { Self::LyingDirectorySync } else { Self::LyingSync }
-    }
-}
-
-/// A disk that may lie about what it has made durable.
-#[derive(Debug, Clone)]
-pub(crate) struct Lying {
-    pub(crate) inner: SimulatedDisk,
-    pub(crate) mutant: Mutant,
-}
-
-impl Lying {
-    fn file(&self, inner: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        Box::new(LyingFile { inner, lies: self.mutant.lies(false) })
-    }
-}
-
-impl Disk for Lying {
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.inner.create_dir(dir)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.inner.list(dir)
-    }
-
-    fn create(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.inner.create(file).map(|file| self.file(file))
-    }
-
-    fn open(&self, file: &Path, read_only: bool) -> io::Result<Box<dyn DiskFile>> {
-        self.inner.open(file, read_only).map(|file| self.file(file))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-
-    fn remove(&self, file: &Path) -> io::Result<()> {
-        self.inner.remove(file)
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        if self.mutant.lies(true) { Ok(()) } else { self.inner.sync_dir(dir) }
-    }
-
-    fn space(&self, dir: &Path) -> io::Result<Space> {
-        self.inner.space(dir)
-    }
-
-    fn claim(&self, file: &Path, owner: &str) -> Result<Box<dyn Claim>, ClaimError> {
-        self.inner.claim(file, owner)
-    }
-}
-
-#[derive(Debug)]
-struct LyingFile {
-    inner: Box<dyn DiskFile>,
-    lies: bool,
-}
-
-impl DiskFile for LyingFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read_at(offset, buffer)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.inner.write_at(offset, bytes)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        if self.lies { Ok(()) } else { self.inner.sync() }
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
-    }
-
-    fn allocate(&self, len: u64) -> io::Result<()> {
-        self.inner.allocate(len)
-    }
-
-    fn forget_cache(&self) {
-        self.inner.forget_cache();
     }
 }
 
@@ -182,7 +94,9 @@ pub(crate) fn cut_tail(disk: &SimulatedDisk, dir: &Path) {
     let names = disk.list(dir).unwrap_or_default();
     let is_open = |name: &&String| Path::new(name).extension().is_some_and(|end| end == "open");
     let Some(newest) = names.iter().filter(is_open).max() else { return };
-    disk.damage(&dir.join(newest), |bytes| bytes.truncate(bytes.len().saturating_sub(700).max(200)));
+    disk.damage(&dir.join(newest), |bytes| {
+        bytes.truncate(bytes.len().saturating_sub(700).max(200));
+    });
     for name in names.iter().filter(|name| name.ends_with("mark")) {
         disk.damage(&dir.join(name), Vec::clear);
     }

@@ -64,9 +64,8 @@ fn one_order(ledger: &mut Ledger, read: &[Seen], frames: &[StoredFrame], when: &
     for was in read {
         let now = stands.next();
         if now.as_ref() != Some(was) {
-            return ledger.violate(format!(
-                "{when}: a reader saw {was:?}; now there stands {now:?}"
-            ));
+            return ledger
+                .violate(format!("{when}: a reader saw {was:?}; now there stands {now:?}"));
         }
     }
 }
@@ -109,7 +108,8 @@ pub(crate) fn judge(world: &World) -> String {
     ledger.count("calls refused for the journal's sake", told().filter(|t| t.unrecordable).count());
     ledger.count("answers whose record was late", told().filter(|told| told.late).count());
     let unknown = |told: &&Told| told.text("errorCode") == UNKNOWN;
-    ledger.count("records of an unknown outcome", records.values().flatten().filter(unknown).count());
+    ledger
+        .count("records of an unknown outcome", records.values().flatten().filter(unknown).count());
     ledger.count("frames", frames.len());
     let clean = ledger.clean_epochs.len();
     ledger.count("epochs whose seen counts were compared", clean);
@@ -185,12 +185,7 @@ fn judge_call(ledger: &mut Ledger, (id, note): (u64, &Note), found: &[Told]) {
 }
 
 /// Whether a record says of its call what it must.
-fn judge_record(
-    ledger: &mut Ledger,
-    what: &str,
-    (id, note): (u64, &Note),
-    record: Option<&Told>,
-) {
+fn judge_record(ledger: &mut Ledger, what: &str, (id, note): (u64, &Note), record: Option<&Told>) {
     let Some(record) = record else { return };
     let (name, value) = note.kind.parameter(id);
     let parameters = &record.json["requestParameters"];
@@ -212,15 +207,11 @@ fn judge_record(
 }
 
 /// Where nothing went wrong, what was seen is what was recorded.
-fn judge_counts(
-    ledger: &mut Ledger,
-    frames: &[StoredFrame],
-    records: &BTreeMap<u64, Vec<Told>>,
-) {
+fn judge_counts(ledger: &mut Ledger, frames: &[StoredFrame], records: &BTreeMap<u64, Vec<Told>>) {
     for epoch in ledger.clean_epochs.clone() {
-        let counts = frames.iter().filter(|frame| {
-            frame.kind == FrameKind::Seen && frame.position.epoch == epoch
-        });
+        let counts = frames
+            .iter()
+            .filter(|frame| frame.kind == FrameKind::Seen && frame.position.epoch == epoch);
         let count = |frame: &StoredFrame| {
             let json: Value = serde_json::from_slice(frame.payload.bytes()?).ok()?;
             json["seen"].as_u64()

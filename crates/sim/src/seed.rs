@@ -6,8 +6,8 @@ use crate::mutant::Mutant;
 use crate::oracle;
 use crate::world::World;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// First seed of runs by the hour: far from those of the gate.

@@ -96,7 +96,10 @@ async fn serve(life: &Life, mut wire: Wire) {
                 answer(life, &mut wire, id, kind).await
             }
             // A question of the gateway's own: whether signatures are verified.
-            None => wire.write(&message(403, "", "<Error><Code>InvalidAccessKeyId</Code></Error>")).await,
+            None => {
+                wire.write(&message(403, "", "<Error><Code>InvalidAccessKeyId</Code></Error>"))
+                    .await
+            }
         };
         if !goes_on {
             return;

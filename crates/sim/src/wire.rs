@@ -72,9 +72,8 @@ impl Wire {
         let head = loop {
             match parse_response(&mut self.buffer, false, HeadLimits::default()).ok()? {
                 Some(head) if !head.is_interim() => break head,
-                Some(_) => {}
                 None if !self.fill().await => return None,
-                None => {}
+                Some(_) | None => {}
             }
         };
         let body = self.body(head.framing).await?;

@@ -1,8 +1,10 @@
 //! What outlives a restart: the disk, the clock, the dice, the ledger.
 
 use crate::dice::Dice;
+use crate::disk::Watched;
+use crate::follower::Beside;
 use crate::ledger::Ledger;
-use crate::mutant::{Lying, Mutant};
+use crate::mutant::Mutant;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +37,8 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) power: Power,
     pub(crate) calls: AtomicU64,
+    /// Who reads in the life that goes on.
+    pub(crate) beside: Mutex<Beside>,
     tracing: bool,
     ledger: Mutex<Ledger>,
 }
@@ -63,12 +67,11 @@ impl World {
     pub(crate) fn new(seed: u64, mutant: Option<Mutant>, tracing: bool) -> Arc<Self> {
         let dice = Dice::new(seed);
         let simulated = SimulatedDisk::new(seed ^ 0xd15c);
-        let disk: Arc<dyn Disk> = match mutant {
-            Some(mutant) => Arc::new(Lying { inner: simulated.clone(), mutant }),
-            None => Arc::new(simulated.clone()),
-        };
-        let start = Micros::from_seconds(1_795_370_400).plus(dice.below(86_400_000_000).cast_signed());
-        Arc::new(Self {
+        let watched = Watched::new(simulated.clone(), mutant);
+        let disk: Arc<dyn Disk> = Arc::new(watched.clone());
+        let start =
+            Micros::from_seconds(1_795_370_400).plus(dice.below(86_400_000_000).cast_signed());
+        let world = Arc::new(Self {
             mutant,
             plan: Plan::draw(&dice, mutant),
             dice,
@@ -78,9 +81,12 @@ impl World {
             disk,
             power: Power::default(),
             calls: AtomicU64::new(0),
+            beside: Mutex::default(),
             tracing,
             ledger: Mutex::default(),
-        })
+        });
+        watched.watched_by(&world);
+        world
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {

@@ -68,7 +68,7 @@ impl Sealer {
     pub(crate) fn step(&self, context: &SealerContext) -> bool {
         let waiting = self.state().waiting.front().cloned();
         let Some(segment) = waiting.filter(|_| context.active) else { return false };
-        match self.seal(context, &segment, &|_| true) {
+        match seal(context, &segment, &|_| true) {
             Ok(Outcome::Sealed) => self.done(),
             Ok(Outcome::GivenUp) => return false,
             Err(reason) => {
@@ -88,7 +88,7 @@ impl Sealer {
                 began.set(Instant::now());
                 go_on
             };
-            match self.seal(context, &segment, &pace) {
+            match seal(context, &segment, &pace) {
                 Ok(Outcome::Sealed) => self.done(),
                 Ok(Outcome::GivenUp) => {}
                 Err(reason) => self.failed(reason),
@@ -112,28 +112,6 @@ impl Sealer {
             }
             state = self.0.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    fn seal(
-        &self,
-        context: &SealerContext,
-        segment: &Unsealed,
-        pace: &dyn Fn(usize) -> bool,
-    ) -> Result<Outcome, String> {
-        let mut salts = [[0; 32]; 2];
-        for salt in &mut salts {
-            context.random.fill(salt);
-        }
-        let sealing = Sealing {
-            disk: &*context.disk,
-            keys: &*context.keys,
-            dir: &context.dir,
-            level: context.level,
-            now: context.clock.now().0,
-            salts,
-            pace,
-        };
-        sealing.seal(segment).map_err(|fault| fault.to_string())
     }
 
     /// Rests as long as the last block took, unless segments pile up.
@@ -172,4 +150,26 @@ impl Sealer {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+/// Seals one segment; `pace` as in [`Sealing`].
+fn seal(
+    context: &SealerContext,
+    segment: &Unsealed,
+    pace: &dyn Fn(usize) -> bool,
+) -> Result<Outcome, String> {
+    let mut salts = [[0; 32]; 2];
+    for salt in &mut salts {
+        context.random.fill(salt);
+    }
+    let sealing = Sealing {
+        disk: &*context.disk,
+        keys: &*context.keys,
+        dir: &context.dir,
+        level: context.level,
+        now: context.clock.now().0,
+        salts,
+        pace,
+    };
+    sealing.seal(segment).map_err(|fault| fault.to_string())
 }
