@@ -197,6 +197,12 @@ impl Survey<'_> {
         let file = self.disk.open(&path, next.is_some()).map_err(at(&path, "open"))?;
         let (header, start) = read_header_len(&*file, &path)?;
         self.check_owner(&path, &header)?;
+        if next.is_none() {
+            // A killed writer may have left frames that are in memory only. What
+            // counts from here on is what the disk holds.
+            file.sync().map_err(at(&path, "sync"))?;
+            file.forget_cache();
+        }
         let limit = file.len().map_err(at(&path, "measure"))?;
         self.found.last_commit.get_or_insert(header.created);
         let wanted = next.map_or(u64::MAX, |next| next.first - 1);
