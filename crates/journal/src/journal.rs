@@ -1,6 +1,6 @@
 //! The journal as its owner sees it.
 
-use crate::disk::{Claim, ClaimError, Disk};
+use crate::disk::{Claim, ClaimError, Counted, Disk};
 use crate::encoder::Encoder;
 use crate::error::{FileFault, at};
 use crate::names;
@@ -8,7 +8,7 @@ use crate::recovery::recover;
 use crate::sealing::{Sealer, SealerContext};
 use crate::stepper::Stepper;
 use crate::writer::{
-    self, Core, CoreParts, Epoch, Item, MarkFile, OpenSegment, Queue, Reserve, Shared, carry,
+    self, Core, CoreParts, Epoch, Item, MarkFile, OpenSegment, Queue, Reserve, Shared, Waking, carry,
 };
 use crate::{
     Admission, AppendError, DataKeys, Frame, JournalStats, OpenError, Options, Position, Refusal,
@@ -204,7 +204,8 @@ impl Journal {
         }
         let charge = self.shared.queue.charge(frames.len(), bytes.len())?;
         let admits = frames.iter().any(|frame| Item::admits(frame.kind));
-        Ok(Item { bytes, frames: frames.len(), admits, done: None, charge })
+        let payload = frames.iter().map(|frame| frame.payload.len()).sum();
+        Ok(Item { bytes, frames: frames.len(), payload, admits, done: None, charge })
     }
 
     async fn commit(&self, mut item: Item) -> Result<Position, AppendError> {
@@ -273,6 +274,8 @@ fn begin(ports: Ports, options: Options) -> Result<(Journal, Recovery, Stepper),
     let frames = reencode(&encoder, &recovered.open_intents)?;
     let (bytes, places) = carry(frames, first, now.0);
     let dir = &options.dir;
+    let written = Arc::default();
+    let ports = Ports { disk: Arc::new(Counted::new(ports.disk, Arc::clone(&written))), ..ports };
     let segment = begin_segment(&*ports.disk, dir, &epoch, (first, now.0), &bytes)?;
     remove_empty(&*ports.disk, &options, &recovered.empty)?;
 
@@ -286,7 +289,7 @@ fn begin(ports: Ports, options: Options) -> Result<(Journal, Recovery, Stepper),
         counter_lost: lost_since.map(|since| (Micros(since), now)),
     };
     let queue = Queue::new(options.queue_frames, options.queue_bytes);
-    let shared = Arc::new(Shared::new(queue, position));
+    let shared = Arc::new(Shared::new(queue, position, written));
     let sealer = Sealer::default();
     for segment in recovered.unsealed {
         sealer.add(segment);
@@ -298,6 +301,7 @@ fn begin(ports: Ports, options: Options) -> Result<(Journal, Recovery, Stepper),
         disk: Arc::clone(&ports.disk),
         clock: Arc::clone(&ports.clock),
         reserve: Reserve::new(dir, options.reserve_bytes),
+        waking: Waking::inline(Arc::clone(&shared)),
         options: options.clone(),
         shared: Arc::clone(&shared),
         sealer: sealer.clone(),

@@ -7,7 +7,7 @@ use crate::format::frame::{Body, FrameFault, Stamp};
 use crate::format::header::Header;
 use crate::format::mark::{MARK, Mark};
 use crate::names::{self, Presence, Segment};
-use crate::scan::{Step, Walk, proof_of_durability};
+use crate::scan::{Step, Walk, examine_tail};
 use crate::sealed::{SealedFile, read_header_len};
 use crate::sealing::Unsealed;
 use crate::{
@@ -215,10 +215,10 @@ impl Survey<'_> {
                 return Err(corrupt(&path, offset, what, (first_missing, wanted)).into());
             }
             (None, Some((offset, what))) => {
-                judge_tail(&*file, &path, (offset, limit), (first_missing, what))?;
+                let torn = judge_tail(&*file, &path, (offset, limit), (first_missing, what))?;
                 file.set_len(end.offset).map_err(at(&path, "cut"))?;
                 file.sync().map_err(at(&path, "sync"))?;
-                self.found.truncated_bytes = limit - end.offset;
+                self.found.truncated_bytes = torn;
             }
             _ => {}
         }
@@ -334,17 +334,18 @@ struct End {
     bad: Option<(u64, &'static str)>,
 }
 
-/// A torn tail may be cut; damage among frames that were durable may not.
+/// A torn tail may be cut; damage among frames that were durable may not. The
+/// bytes that are torn: none where only room was left ahead.
 fn judge_tail(
     file: &dyn DiskFile,
     path: &Path,
     (offset, limit): (u64, u64),
     (expected, what): (u64, &str),
-) -> Result<(), OpenError> {
-    let proof = proof_of_durability(file, (offset, limit), expected).map_err(at(path, "read"))?;
-    match proof {
+) -> Result<u64, OpenError> {
+    let tail = examine_tail(file, (offset, limit), expected).map_err(at(path, "read"))?;
+    match tail.proof {
         Some(later) => Err(corrupt(path, offset, what, (expected, later - 1)).into()),
-        None => Ok(()),
+        None => Ok(tail.torn),
     }
 }
 

@@ -115,30 +115,44 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The first sequence found behind `offset` that proves that frame `expected`
-/// was durable: a whole frame of a *later* batch stands there.
+/// What stands behind the last whole frame of a segment.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// The first sequence that proves that the frame before it was durable.
+    pub(crate) proof: Option<u64>,
+    /// Bytes up to the last that is not zero: zeros are room, not a torn write.
+    pub(crate) torn: u64,
+}
+
+/// Looks at what stands behind `offset`, where frame `expected` should be. Its
+/// proof of durability is a whole frame of a *later* batch.
 ///
 /// A batch is written only when the one before it is durable. So damage with
 /// nothing but frames of the same batch behind it is a torn write that nobody
 /// was told about; damage with a later batch behind it is a loss.
-pub(crate) fn proof_of_durability(
+pub(crate) fn examine_tail(
     file: &dyn DiskFile,
     (offset, limit): (u64, u64),
     expected: u64,
-) -> io::Result<Option<u64>> {
+) -> io::Result<Tail> {
     let mut rest = vec![0; usize::try_from(limit.saturating_sub(offset)).unwrap_or(0)];
     let read = file.read_at(offset, &mut rest)?;
     rest.truncate(read);
+    let used = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    Ok(Tail { proof: proof_of_durability(&rest, expected), torn: used as u64 })
+}
+
+fn proof_of_durability(rest: &[u8], expected: u64) -> Option<u64> {
     let mut at = 0;
     while let Some(next) = find(&rest[at..]) {
         at += next;
         match whole_frame(&rest[at..]) {
-            Some(head) if is_later(&head, expected) => return Ok(Some(head.stamp.sequence)),
+            Some(head) if is_later(&head, expected) => return Some(head.stamp.sequence),
             Some(head) => at += HEAD + head.body_len,
             None => at += 1,
         }
     }
-    Ok(None)
+    None
 }
 
 fn is_later(head: &Head, expected: u64) -> bool {

@@ -16,6 +16,12 @@ pub struct JournalStats {
     pub frames: u64,
     /// Bytes made durable.
     pub bytes: u64,
+    /// Bytes of payloads that came in: what is recorded, before the journal
+    /// adds anything.
+    pub payload_bytes: u64,
+    /// Bytes the journal has written for them: batches, zeros ahead, carried
+    /// intents, sealed files, marks. The reserve and probes are not counted.
+    pub written_bytes: u64,
     /// Batches: writes that were followed by one sync.
     pub batches: u64,
     /// Syncs by latency, see [`SYNC_BOUNDS`]. Not cumulative.

@@ -1,6 +1,6 @@
 //! The journal's work, apart from the threads that do it.
 //!
-//! [`Journal::open`](crate::Journal::open) hands it to two threads. A simulation
+//! [`Journal::open`](crate::Journal::open) hands it to threads. A simulation
 //! keeps it and takes each step when its own schedule says so: nothing in here
 //! waits, sleeps or reads another clock than the port.
 
@@ -69,11 +69,14 @@ impl Stepper {
     pub(crate) fn spawn(self) -> Result<Vec<JoinHandle<()>>, OpenError> {
         let failed =
             |source| OpenError::Disk { file: PathBuf::new(), action: "start a thread", source };
-        let Self { core, shared, sealer, context } = self;
+        let Self { mut core, shared, sealer, context } = self;
+        let (durable, waked) = (core.hand_over(), Arc::clone(&shared));
+        let waking = std::thread::Builder::new().name("journal-waker".to_owned());
+        let waking = waking.spawn(move || writer::wake_all(&waked, &durable)).map_err(failed)?;
         let writing = std::thread::Builder::new().name("journal-writer".to_owned());
         let writing = writing.spawn(move || writer::run(core, &shared)).map_err(failed)?;
         let sealing = std::thread::Builder::new().name("journal-sealer".to_owned());
         let sealing = sealing.spawn(move || sealer.run(&context)).map_err(failed)?;
-        Ok(vec![writing, sealing])
+        Ok(vec![writing, sealing, waking])
     }
 }

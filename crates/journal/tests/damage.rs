@@ -26,7 +26,7 @@ impl Scene {
         let simulated = SimulatedDisk::new(3);
         let scene = Self { disk: Arc::new(simulated.clone()), simulated, keys: Arc::default() };
         let mut settings = options(Path::new(DIR));
-        (settings.seal, settings.segment_bytes) = (false, 1 << 20);
+        (settings.seal, settings.segment_bytes, settings.ahead_bytes) = (false, 1 << 20, 0);
         let (journal, _) = open_with(scene.disk.clone(), &scene.keys, settings).unwrap();
         for n in 0..frames {
             journal.append(record(n)).await.unwrap();

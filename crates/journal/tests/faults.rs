@@ -200,6 +200,7 @@ async fn a_full_disk_refuses_new_calls_and_still_takes_outcomes_from_its_reserve
     let disk: Arc<dyn Disk> = Arc::new(simulated.clone());
     let mut settings = settings();
     (settings.reserve_bytes, settings.segment_bytes) = (64 << 10, 1 << 20);
+    settings.ahead_bytes = 0;
     let (journal, _) = open_with(disk.clone(), &keys, settings).unwrap();
     for n in 0..20 {
         journal.append(frame(FrameKind::Intent, n)).await.unwrap();

@@ -3,9 +3,11 @@
 //! One is the machine's; a simulated one lives in memory, fails
 //! where it is told and forgets what was not synced when its power is cut.
 
+mod counted;
 mod real;
 mod simulated;
 
+pub(crate) use counted::Counted;
 pub use real::RealDisk;
 pub use simulated::{Fault, SimulatedDisk};
 

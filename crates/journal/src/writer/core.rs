@@ -1,7 +1,8 @@
 //! The writer's decisions, without its thread: a simulation can drive it.
 
 use super::health::Health;
-use super::{Counters, Epoch, Item, MarkFile, OpenSegment, Reserve, Shared};
+use super::segment::{Ahead, is_full};
+use super::{Counters, Epoch, Item, MarkFile, OpenSegment, Reserve, Shared, Waking};
 use crate::disk::Disk;
 use crate::error::FileFault;
 use crate::format::frame::{Stamp, frame_len, identity, stamp};
@@ -9,9 +10,10 @@ use crate::format::mark::Mark;
 use crate::sealing::Sealer;
 use crate::{AppendError, FrameKind, Options, Position, Refusal, names};
 use std::collections::{HashMap, VecDeque};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use trailbox_clock::Clock;
 
@@ -26,6 +28,7 @@ pub(crate) struct CoreParts {
     pub(crate) epoch: Epoch,
     pub(crate) mark: MarkFile,
     pub(crate) reserve: Reserve,
+    pub(crate) waking: Waking,
     pub(crate) segment: OpenSegment,
     /// Last durable sequence.
     pub(crate) sequence: u64,
@@ -77,6 +80,11 @@ impl Core {
         self.check();
     }
 
+    /// See [`Waking::hand_over`].
+    pub(crate) fn hand_over(&mut self) -> Receiver<(Vec<Item>, Position)> {
+        self.parts.waking.hand_over()
+    }
+
     /// Frames per batch, bytes per batch, time between checks.
     pub(crate) fn limits(&self) -> (usize, usize, Duration) {
         let options = &self.parts.options;
@@ -117,7 +125,7 @@ impl Core {
         let waited = item.done.is_some();
         Counters::add(if waited { &counters.refused } else { &counters.lost }, item.frames);
         item.answer(Err(AppendError::Refused(refusal)));
-        self.parts.shared.queue.release(item.charge);
+        self.parts.shared.queue.release(item.charge as usize);
     }
 
     /// Keeps outcomes in memory until the disk takes them, within bounds.
@@ -129,7 +137,7 @@ impl Core {
                 continue;
             }
             item.answer(Err(AppendError::Delayed(refusal.clone())));
-            self.parts.shared.queue.release(std::mem::take(&mut item.charge));
+            self.parts.shared.queue.release(std::mem::take(&mut item.charge) as usize);
             self.parked_bytes += item.bytes.len();
             Counters::add(&self.parts.shared.counters.parked, item.frames);
             self.parked.push_back(item);
@@ -139,7 +147,9 @@ impl Core {
     /// Stamps, writes and syncs one batch.
     fn write(&mut self, items: &[Item]) -> Result<(), Failure> {
         self.fill_buffer(items);
-        self.parts.segment.write(&self.buffer).map_err(Failure::Write)?;
+        let Options { ahead_bytes: stretch, segment_bytes: segment, .. } = self.parts.options;
+        let ahead = Ahead { stretch, segment };
+        self.parts.segment.write(&mut self.buffer, ahead).map_err(Failure::Write)?;
         let began = Instant::now();
         self.parts.segment.sync().map_err(Failure::Sync)?;
         self.parts.shared.counters.synced(began.elapsed());
@@ -171,16 +181,13 @@ impl Core {
         let counters = &parts.shared.counters;
         counters.open_intents.store(parts.intents.len() as u64, Relaxed);
         Counters::add(&counters.bytes, self.buffer.len());
+        Counters::add(&counters.payload, items.iter().map(|item| item.payload).sum());
         Counters::add(&counters.batches, 1);
         Counters::add(&counters.frames, items.iter().map(|item| item.frames).sum());
-        let mut sequence = parts.sequence;
-        parts.sequence += items.iter().map(|item| item.frames as u64).sum::<u64>();
+        let before = self.position();
+        self.parts.sequence += items.iter().map(|item| item.frames as u64).sum::<u64>();
         self.publish();
-        for mut item in items {
-            sequence += item.frames as u64;
-            item.answer(Ok(Position { sequence, ..self.position() }));
-            self.parts.shared.queue.release(item.charge);
-        }
+        self.parts.waking.wake(items, before);
         if self.buffer.capacity() > 2 * self.parts.options.batch_bytes {
             self.buffer = Vec::new();
         }
@@ -254,7 +261,11 @@ impl Core {
         let carried = places.len() as u64;
         self.parts.intents =
             places.into_iter().map(|(id, at, len)| (id, (start + at, len))).collect();
-        let last = std::mem::replace(&mut self.parts.segment, next);
+        let mut last = std::mem::replace(&mut self.parts.segment, next);
+        if last.has_room() {
+            // Only tidies up: what stands behind the last frame does not count.
+            let _ = last.cut();
+        }
         if last.first < first {
             self.parts.sealer.add(last.finished(first - 1));
         }
@@ -445,6 +456,10 @@ impl Core {
             tracing::error!(frames = left, "journal closed with frames the disk did not take");
         }
         let mark = self.mark(clean);
+        if clean && self.parts.segment.has_room() {
+            // The next opening cuts the file where this fails.
+            let _ = self.parts.segment.cut().and_then(|()| self.parts.segment.sync());
+        }
         self.parts.mark.write(&mark);
         if let Err(err) = self.parts.mark.sync() {
             tracing::warn!(%err, "the journal's mark cannot be synced");
@@ -469,10 +484,6 @@ pub(crate) fn carry(frames: Vec<Vec<u8>>, first: u64, commit: i64) -> (Vec<u8>, 
         bytes.extend_from_slice(&frame);
     }
     (bytes, places)
-}
-
-fn is_full(err: &io::Error) -> bool {
-    matches!(err.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 fn into_io(fault: FileFault) -> io::Error {

@@ -3,7 +3,7 @@
 use crate::disk::Space;
 use crate::{JournalStats, SYNC_BOUNDS};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 #[derive(Debug, Default)]
@@ -11,6 +11,9 @@ pub(crate) struct Counters {
     pub(crate) frames: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) batches: AtomicU64,
+    pub(crate) payload: AtomicU64,
+    /// What [`Counted`](crate::disk::Counted) has seen, for whatever purpose.
+    pub(crate) written: Arc<AtomicU64>,
     pub(crate) refused: AtomicU64,
     pub(crate) lost: AtomicU64,
     pub(crate) parked: AtomicU64,
@@ -23,6 +26,10 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    pub(crate) fn new(written: Arc<AtomicU64>) -> Self {
+        Self { written, ..Self::default() }
+    }
+
     pub(crate) fn add(counter: &AtomicU64, count: usize) {
         counter.fetch_add(count as u64, Relaxed);
     }
@@ -44,6 +51,8 @@ impl Counters {
             frames: self.frames.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             batches: self.batches.load(Relaxed),
+            payload_bytes: self.payload.load(Relaxed),
+            written_bytes: self.written.load(Relaxed),
             sync_buckets: std::array::from_fn(|at| self.sync_buckets[at].load(Relaxed)),
             sync_micros: self.sync_micros.load(Relaxed),
             parked_frames: self.parked.load(Relaxed),

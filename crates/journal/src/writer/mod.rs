@@ -6,18 +6,20 @@ mod health;
 mod queue;
 mod reserve;
 mod segment;
+mod waking;
 
 pub(crate) use self::core::{Core, CoreParts, carry};
 pub(crate) use counters::Counters;
 pub(crate) use queue::{Item, Queue};
 pub(crate) use reserve::Reserve;
 pub(crate) use segment::{Epoch, OpenSegment};
+pub(crate) use waking::{Waking, run as wake_all};
 
 use crate::disk::{Disk, DiskFile};
 use crate::format::mark::Mark;
 use crate::{Admission, Position, Refusal, names};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -33,10 +35,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(queue: Queue, position: Position) -> Self {
+    pub(crate) fn new(queue: Queue, position: Position, written: Arc<AtomicU64>) -> Self {
         Self {
             queue,
-            counters: Counters::default(),
+            counters: Counters::new(written),
             durable: watch::Sender::new(position),
             refusing: AtomicBool::new(false),
             refusal: RwLock::new(None),

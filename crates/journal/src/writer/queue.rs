@@ -12,6 +12,8 @@ pub(crate) struct Item {
     /// One frame after the other.
     pub(crate) bytes: Vec<u8>,
     pub(crate) frames: usize,
+    /// Bytes of the frames' payloads, for the figures.
+    pub(crate) payload: usize,
     /// Whether an intent is among them: a call that may still be refused.
     pub(crate) admits: bool,
     /// Whoever waits; `None` for asynchronous frames.
@@ -131,8 +133,8 @@ impl Queue {
     }
 
     /// Gives room back.
-    pub(crate) fn release(&self, charge: u32) {
-        self.room.add_permits(charge as usize);
+    pub(crate) fn release(&self, charge: usize) {
+        self.room.add_permits(charge);
     }
 
     /// Takes what waits, up to both limits; waits at most `patience` for it.
@@ -186,7 +188,7 @@ mod tests {
 
     fn item(queue: &Queue, bytes: usize) -> Item {
         let charge = queue.charge(1, bytes).unwrap();
-        Item { bytes: vec![0; bytes], frames: 1, admits: false, done: None, charge }
+        Item { bytes: vec![0; bytes], frames: 1, payload: bytes, admits: false, done: None, charge }
     }
 
     #[test]
@@ -199,7 +201,7 @@ mod tests {
         assert_eq!(queue.try_push(item(&queue, 10)), Err(full));
         assert!(queue.is_crowded());
         for taken in queue.take(10, 10_000, Duration::ZERO).items {
-            queue.release(taken.charge);
+            queue.release(taken.charge as usize);
         }
         assert_eq!(queue.try_push(item(&queue, 4096)), Ok(()));
         assert!(queue.charge(1, 4097).is_err());

@@ -2,12 +2,13 @@
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::{FileFault, at};
-use crate::format::frame::HEAD;
+use crate::format::frame::{HEAD, Head};
 use crate::format::header::Header;
 use crate::names::{self, TEMPORARY};
 use crate::scan::{Step, Walk};
 use crate::sealing::Unsealed;
 use crate::{Corruption, Stream};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A segment file that grows.
@@ -19,11 +20,38 @@ pub(crate) struct OpenSegment {
     pub(crate) epoch: u64,
     /// Bytes that are durable: everything before this was synced.
     pub(crate) durable: u64,
+    /// How long the file is: from `durable` to here it holds zeros.
+    ready: u64,
     header_len: u64,
     /// When it was begun, µs.
     pub(crate) created: i64,
     /// Whether it holds more than the intents it was begun with.
     pub(crate) used: bool,
+}
+
+/// How far zeros are written ahead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ahead {
+    /// Bytes at a time.
+    pub(crate) stretch: u64,
+    /// A segment ends about here. Bytes.
+    pub(crate) segment: u64,
+}
+
+impl Ahead {
+    /// Zeros to write behind a batch of `len` bytes that ends at `end`. A large
+    /// batch gains less from them than writing them costs.
+    fn zeros(self, len: usize, end: u64) -> usize {
+        if len as u64 > self.stretch / 16 {
+            return 0;
+        }
+        usize::try_from(self.stretch.min(self.segment.saturating_sub(end))).unwrap_or(0)
+    }
+}
+
+/// Whether the disk has no more room.
+pub(crate) fn is_full(err: &std::io::Error) -> bool {
+    matches!(err.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// What all segments of one epoch share.
@@ -69,12 +97,29 @@ impl OpenSegment {
         disk.sync_dir(dir).map_err(at(dir, "sync"))?;
         let durable = bytes.len() as u64;
         let epoch = epoch.number;
-        Ok(Self { path, file, first, epoch, durable, header_len, created, used: false })
+        let ready = durable;
+        Ok(Self { path, file, first, epoch, durable, ready, header_len, created, used: false })
     }
 
     /// Writes behind the durable end; [`sync`](Self::sync) makes it durable.
-    pub(crate) fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
-        self.file.write_at(self.durable, bytes)
+    /// `bytes` come back as they were.
+    pub(crate) fn write(&mut self, bytes: &mut Vec<u8>, ahead: Ahead) -> std::io::Result<()> {
+        let (len, end) = (bytes.len(), self.durable + bytes.len() as u64);
+        if end <= self.ready {
+            return self.file.write_at(self.durable, bytes);
+        }
+        let zeros = ahead.zeros(len, end);
+        bytes.resize(len + zeros, 0);
+        let mut written = self.file.write_at(self.durable, bytes);
+        bytes.truncate(len);
+        self.ready = end + zeros as u64;
+        if zeros > 0 && written.as_ref().is_err_and(is_full) {
+            // Room ahead is a convenience; the frames may still fit.
+            self.cut()?;
+            written = self.file.write_at(self.durable, bytes);
+            self.ready = end;
+        }
+        written
     }
 
     pub(crate) fn sync(&self) -> std::io::Result<()> {
@@ -82,18 +127,31 @@ impl OpenSegment {
     }
 
     /// Removes what stands behind the durable end.
-    pub(crate) fn cut(&self) -> std::io::Result<()> {
-        self.file.set_len(self.durable)
+    pub(crate) fn cut(&mut self) -> std::io::Result<()> {
+        self.file.set_len(self.durable)?;
+        self.ready = self.durable;
+        Ok(())
     }
 
-    /// The stamped frame at `offset`, of `len` bytes.
+    /// Whether zeros stand behind the durable end.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.ready > self.durable
+    }
+
+    /// The stamped frame at `offset`, of `len` bytes; whole, or an error: a
+    /// copy must not carry damage on.
     pub(crate) fn frame(&self, offset: u64, len: usize) -> std::io::Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         let read = self.file.read_at(offset, &mut bytes)?;
-        if read < len || len < HEAD {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        bytes.truncate(read);
+        let head = bytes.first_chunk::<HEAD>().and_then(|head| Head::decode(head).ok());
+        match head.filter(|head| head.fits(&bytes[HEAD..])) {
+            Some(_) => Ok(bytes),
+            None => Err(std::io::Error::new(
+                ErrorKind::InvalidData,
+                format!("the open intent at byte {offset} cannot be read back"),
+            )),
         }
-        Ok(bytes)
     }
 
     /// Reads back, from the disk itself where that can be, everything that was

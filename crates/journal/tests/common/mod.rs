@@ -113,6 +113,7 @@ pub fn assert_same(stored: &StoredFrame) {
 pub fn options(dir: &Path) -> Options {
     let mut options = Options::new(dir, NODE);
     options.segment_bytes = 16 << 10;
+    options.ahead_bytes = 64 << 10;
     options.reserve_bytes = 0;
     options.free_bytes_min = 0;
     options.check_every = Duration::from_millis(10);
