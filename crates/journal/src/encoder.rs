@@ -7,6 +7,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// Accounts whose ciphers are kept at most; each takes about a kilobyte.
+const CIPHERS: usize = 4096;
+
 /// Encrypts frames for one epoch.
 #[derive(Debug)]
 pub(crate) struct Encoder {
@@ -44,6 +47,10 @@ impl Encoder {
         drop(known);
         let cipher = Arc::new(Cipher::new(&current.key, Purpose::Frames(&self.salt)));
         let mut known = self.ciphers.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= CIPHERS {
+            // Made again when asked for: what matters is that there is an end.
+            known.clear();
+        }
         known.insert(account.to_owned(), (current.id, Arc::clone(&cipher)));
         Ok((current.id, cipher))
     }

@@ -8,7 +8,7 @@ use crate::recovery::recover;
 use crate::sealing::{Sealer, SealerContext};
 use crate::stepper::Stepper;
 use crate::writer::{
-    self, Core, CoreParts, Epoch, Item, MarkFile, OpenSegment, Queue, Reserve, Shared, Waking, carry,
+    self, Core, CoreParts, Epoch, Intents, Item, MarkFile, OpenSegment, Queue, Reserve, Shared, Waking, carry,
 };
 use crate::{
     Admission, AppendError, DataKeys, Frame, JournalStats, OpenError, Options, Position, Refusal,
@@ -309,7 +309,7 @@ fn begin(ports: Ports, options: Options) -> Result<(Journal, Recovery, Stepper),
         mark,
         segment,
         sequence,
-        intents: places.into_iter().map(|(id, at, len)| (id, (start + at, len))).collect(),
+        intents: Intents::carried(places, start),
     });
     let running = Mutex::new(Some(Running { threads: Vec::new(), claim }));
     let stepper = Stepper::new(core, &shared, &sealer, sealer_context(ports, options));
@@ -337,8 +337,9 @@ fn begin_segment(
 
 fn sealer_context(ports: Ports, options: Options) -> SealerContext {
     let Ports { disk, keys, clock, random } = ports;
-    let Options { dir, seal_level: level, seal: active, .. } = options;
-    SealerContext { disk, keys, clock, random, dir, level, active }
+    let Options { dir, seal_level: level, seal: active, check_every, .. } = options;
+    let retry = check_every * 10;
+    SealerContext { disk, keys, clock, random, dir, level, active, retry }
 }
 
 /// The open intents where they stand now: carried over, from `first` on.

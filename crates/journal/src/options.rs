@@ -26,6 +26,9 @@ pub struct Options {
     pub queue_frames: usize,
     /// Bytes that wait for the writer at most. Default 64 MiB.
     pub queue_bytes: usize,
+    /// Bytes that the intents of calls under way take at most; new ones are
+    /// refused beyond. Default 64 MiB.
+    pub intent_bytes: usize,
     /// Size of the file that keeps room for the outcomes of calls already
     /// admitted when the disk fills up. Bytes; default 64 MiB; 0 keeps none.
     pub reserve_bytes: u64,
@@ -55,6 +58,7 @@ impl Options {
             batch_bytes: 8 << 20,
             queue_frames: 16_384,
             queue_bytes: 64 << 20,
+            intent_bytes: 64 << 20,
             reserve_bytes: 64 << 20,
             free_bytes_min: 16 << 20,
             check_every: Duration::from_secs(1),

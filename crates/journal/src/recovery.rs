@@ -17,6 +17,9 @@ use crate::{
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+/// How often a mark that is not whole is read again.
+const MARK_TRIES: usize = 100;
+
 /// What recovery found.
 #[derive(Debug)]
 pub(crate) struct Recovered {
@@ -80,8 +83,17 @@ pub(crate) fn read_mark(disk: &dyn Disk, dir: &Path) -> Result<Option<Mark>, Fil
         other => other.map_err(at(&path, "open"))?,
     };
     let mut bytes = [0; MARK];
-    file.read_at(0, &mut bytes).map_err(at(&path, "read"))?;
-    Ok(Mark::decode(&bytes))
+    for _ in 0..MARK_TRIES {
+        let read = file.read_at(0, &mut bytes).map_err(at(&path, "read"))?;
+        let mark = Mark::decode(&bytes);
+        if mark.is_some() || read < MARK {
+            return Ok(mark);
+        }
+        // Perhaps it is being rewritten this very moment: no mark at all would
+        // let a reader see what is not durable yet.
+        std::thread::yield_now();
+    }
+    Ok(None)
 }
 
 fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Segment>, FileFault> {

@@ -52,6 +52,10 @@ impl Disk for Counted {
         self.disk.sync_dir(dir)
     }
 
+    fn version(&self, file: &Path) -> io::Result<[i64; 3]> {
+        self.disk.version(file)
+    }
+
     fn space(&self, dir: &Path) -> io::Result<Space> {
         self.disk.space(dir)
     }

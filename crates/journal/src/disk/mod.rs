@@ -103,6 +103,18 @@ pub trait Disk: std::fmt::Debug + Send + Sync {
     /// What the system says.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
+    /// Tells one version of a file from the next: a file that is replaced or
+    /// written has another one.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, or what the system says; `Unsupported` where a disk cannot
+    /// tell.
+    fn version(&self, file: &Path) -> io::Result<[i64; 3]> {
+        let _ = file;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Room on the disk that holds `dir`.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::{Claim, ClaimError, Disk, DiskFile, Space};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// The file system of this machine. Files are made with mode 0600.
@@ -49,6 +49,11 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn version(&self, file: &Path) -> io::Result<[i64; 3]> {
+        let file = std::fs::metadata(file)?;
+        Ok([file.ino().cast_signed(), file.mtime(), file.mtime_nsec()])
     }
 
     fn space(&self, dir: &Path) -> io::Result<Space> {

@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// Every so many frames, where one begins is remembered.
 const SPARSE: u64 = 16;
 
+/// Accounts whose ciphers a view keeps at most.
+const CIPHERS: usize = 4096;
+
 /// How far a segment may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
@@ -168,6 +171,9 @@ fn open(
         Err(KeyError::Erased { .. }) => return Ok(Some(Payload::Erased)),
         other => other?,
     };
+    if ciphers.len() >= CIPHERS {
+        ciphers.clear();
+    }
     let cipher = ciphers
         .entry((body.account.to_owned(), body.key_id))
         .or_insert_with(|| Cipher::new(&key, Purpose::Frames(&header.salt)));

@@ -130,10 +130,14 @@ impl Reader {
     pub fn drop_segment(&self, id: u64, stream: Stream) -> Result<(), ReadError> {
         let known = names::segments(&*self.disk, &self.dir).map_err(at(&self.dir, "list"))?;
         let segment = known.iter().find(|known| known.first == id && known.is_sealed());
-        let Some(segment) = segment.filter(|s| s.presence(stream) == Presence::Sealed) else {
+        let Some(segment) = segment.filter(|s| s.presence(stream) != Presence::Absent) else {
             return Ok(());
         };
-        leave_stub(&*self.disk, &self.dir, segment, stream)?;
+        if segment.presence(stream) == Presence::Sealed {
+            leave_stub(&*self.disk, &self.dir, segment, stream)?;
+        }
+        // Also when an attempt before this one stopped between the two.
+        remove_sealed(&*self.disk, &self.dir, segment, stream)?;
         self.sealed.forget(segment.first, segment.epoch, stream);
         sweep(&*self.disk, &self.dir)?;
         let mut state = self.state();
@@ -160,9 +164,23 @@ fn leave_stub(
     file.write_at(0, &bytes).map_err(at(&temporary, "write"))?;
     file.sync().map_err(at(&temporary, "sync"))?;
     disk.rename(&temporary, &stub).map_err(at(&temporary, "rename"))?;
-    disk.sync_dir(dir).map_err(at(dir, "sync"))?;
-    disk.remove(&sealed).map_err(at(&sealed, "remove"))?;
     disk.sync_dir(dir).map_err(at(dir, "sync"))
+}
+
+/// Removes a sealed file that its stub stands for; it may be gone already.
+fn remove_sealed(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment: &Segment,
+    stream: Stream,
+) -> Result<(), FileFault> {
+    let Segment { first, last, epoch, .. } = *segment;
+    let sealed = dir.join(names::sealed_name(first, last, epoch, stream));
+    match disk.remove(&sealed) {
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(err) => Err(at(&sealed, "remove")(err)),
+        Ok(()) => disk.sync_dir(dir).map_err(at(dir, "sync")),
+    }
 }
 
 /// Removes the remains of the oldest segments, up to one that still holds
@@ -176,6 +194,8 @@ fn sweep(disk: &dyn Disk, dir: &Path) -> Result<(), FileFault> {
     for segment in known.iter().take_while(|segment| !holds(segment)) {
         for stream in streams {
             if segment.presence(stream) == Presence::Dropped {
+                // Else it would be taken for a live one without its stub.
+                remove_sealed(disk, dir, segment, stream)?;
                 let Segment { first, last, epoch, .. } = *segment;
                 let path = dir.join(names::dropped_name(first, last, epoch, stream));
                 disk.remove(&path).map_err(at(&path, "remove"))?;

@@ -19,6 +19,7 @@ use crate::scan::{Found, Step, Walk};
 use crate::sealed::{SealedFile, read_header_len};
 use crate::{Corruption, DATA, DataKeys, KeyError, NETWORK_ACTIVITY, Stream};
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use stream::StreamWriter;
 
@@ -64,7 +65,14 @@ pub(crate) const fn stream_of(category: u8) -> Stream {
 impl Sealing<'_> {
     /// Seals `segment` and removes its unsealed file.
     pub(crate) fn seal(&self, segment: &Unsealed) -> Result<Outcome, FileFault> {
-        let file = self.disk.open(&segment.path, true).map_err(at(&segment.path, "open"))?;
+        let file = match self.disk.open(&segment.path, true) {
+            Err(err) if err.kind() == ErrorKind::NotFound && self.is_done(segment)? => {
+                // An attempt before this one failed in its very last step.
+                self.disk.sync_dir(self.dir).map_err(at(self.dir, "sync"))?;
+                return Ok(Outcome::Sealed);
+            }
+            other => other.map_err(at(&segment.path, "open"))?,
+        };
         let (header, start) = read_header_len(&*file, &segment.path)?;
         let mut streams = [
             self.begin(segment, &header, Stream::Management, self.salts[0])?,
@@ -83,6 +91,16 @@ impl Sealing<'_> {
         let [management, data] = streams;
         self.publish(segment, &mut keyring, management, data)?;
         Ok(Outcome::Sealed)
+    }
+
+    /// Whether `segment` was sealed before, and perhaps even dropped since.
+    fn is_done(&self, segment: &Unsealed) -> Result<bool, FileFault> {
+        let known = names::segments(self.disk, self.dir).map_err(at(self.dir, "list"))?;
+        let same = known.iter().find(|k| (k.first, k.epoch) == (segment.first, segment.epoch));
+        Ok(match same {
+            Some(same) => same.management != names::Presence::Absent,
+            None => known.first().is_some_and(|oldest| oldest.first > segment.last),
+        })
     }
 
     fn begin(

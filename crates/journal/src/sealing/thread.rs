@@ -11,8 +11,6 @@ use trailbox_clock::{Clock, Random};
 
 /// More waiting segments than this, and sealing stops resting.
 const BACKLOG: usize = 3;
-/// How long a failed sealing waits before it is tried again.
-const RETRY: Duration = Duration::from_secs(10);
 
 /// What the sealing thread works with.
 #[derive(Debug, Clone)]
@@ -25,6 +23,8 @@ pub(crate) struct SealerContext {
     pub(crate) level: i32,
     /// Whether to seal at all, or only to count what waits.
     pub(crate) active: bool,
+    /// How long a failed sealing waits before it is tried again.
+    pub(crate) retry: Duration,
 }
 
 /// Hands complete segments to the sealing thread.
@@ -91,7 +91,7 @@ impl Sealer {
             match seal(context, &segment, &pace) {
                 Ok(Outcome::Sealed) => self.done(),
                 Ok(Outcome::GivenUp) => {}
-                Err(reason) => self.failed(reason),
+                Err(reason) => self.failed(reason, context.retry),
             }
         }
     }
@@ -137,10 +137,10 @@ impl Sealer {
     }
 
     /// Notes the reason and waits: the segment stays readable as it is.
-    fn failed(&self, reason: String) {
+    fn failed(&self, reason: String, retry: Duration) {
         self.note(reason);
         let mut state = self.state();
-        let deadline = Instant::now() + RETRY;
+        let deadline = Instant::now() + retry;
         while !state.stop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

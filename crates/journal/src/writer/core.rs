@@ -2,14 +2,16 @@
 
 use super::health::Health;
 use super::segment::{Ahead, is_full};
-use super::{Counters, Epoch, Item, MarkFile, OpenSegment, Reserve, Shared, Waking};
+use super::{
+    Counters, Epoch, Intents, Item, MarkFile, OpenSegment, Reserve, Shared, Waking, carry,
+};
 use crate::disk::Disk;
-use crate::error::FileFault;
-use crate::format::frame::{Stamp, frame_len, identity, stamp};
+use crate::error::{FileFault, at};
+use crate::format::frame::{Stamp, stamp};
 use crate::format::mark::Mark;
 use crate::sealing::Sealer;
-use crate::{AppendError, FrameKind, Options, Position, Refusal, names};
-use std::collections::{HashMap, VecDeque};
+use crate::{AppendError, Options, Position, Refusal, names};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -32,8 +34,7 @@ pub(crate) struct CoreParts {
     pub(crate) segment: OpenSegment,
     /// Last durable sequence.
     pub(crate) sequence: u64,
-    /// Where each open intent stands in the open segment: offset and length.
-    pub(crate) intents: HashMap<[u8; 16], (u64, usize)>,
+    pub(crate) intents: Intents,
 }
 
 /// Writes batches, keeps the segment, and judges failures.
@@ -109,9 +110,13 @@ impl Core {
         }
     }
 
-    /// Refuses new calls while the journal is not well.
+    /// Refuses new calls while the journal is not well, or while as many are
+    /// under way as it may keep in mind and carry over.
     fn turn_away(&mut self, items: Vec<Item>) -> Vec<Item> {
-        let Some(refusal) = self.health.refusal() else { return items };
+        let CoreParts { intents, options, .. } = &self.parts;
+        let crowd = (intents.bytes() >= options.intent_bytes)
+            .then(|| Refusal::QueueFull { frames: intents.len() });
+        let Some(refusal) = self.health.refusal().or(crowd) else { return items };
         let (admissions, outcomes): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| item.admits);
         for item in admissions {
@@ -174,8 +179,8 @@ impl Core {
 
     /// The batch in the buffer is durable: follow it and wake everybody.
     fn acknowledge(&mut self, items: Vec<Item>) {
-        self.follow_intents();
         let parts = &mut self.parts;
+        parts.intents.follow(&self.buffer, parts.segment.durable);
         parts.segment.durable += self.buffer.len() as u64;
         parts.segment.used = true;
         let counters = &parts.shared.counters;
@@ -190,26 +195,6 @@ impl Core {
         self.parts.waking.wake(items, before);
         if self.buffer.capacity() > 2 * self.parts.options.batch_bytes {
             self.buffer = Vec::new();
-        }
-    }
-
-    /// Notes where new intents stand and forgets those with a record.
-    fn follow_intents(&mut self) {
-        let mut at = 0;
-        while at < self.buffer.len() {
-            let frame = &self.buffer[at..];
-            let len = frame_len(frame);
-            match identity(frame) {
-                Some((FrameKind::Intent, id)) => {
-                    let offset = self.parts.segment.durable + at as u64;
-                    self.parts.intents.insert(id, (offset, len));
-                }
-                Some((FrameKind::Record, id)) => {
-                    self.parts.intents.remove(&id);
-                }
-                _ => {}
-            }
-            at += len;
         }
     }
 
@@ -252,15 +237,14 @@ impl Core {
     fn rotate(&mut self) -> Result<(), FileFault> {
         let first = self.parts.sequence + 1;
         let now = self.parts.clock.now().0;
-        let frames =
-            self.open_frames().map_err(crate::error::at(&self.parts.segment.path, "read"))?;
+        let CoreParts { intents, segment, .. } = &self.parts;
+        let frames = intents.frames(segment).map_err(at(&segment.path, "read"))?;
         let (bytes, places) = carry(frames, first, now);
         let CoreParts { disk, options, epoch, .. } = &self.parts;
         let next = OpenSegment::begin(&**disk, &options.dir, epoch, (first, now), &bytes)?;
         let start = next.durable - bytes.len() as u64;
         let carried = places.len() as u64;
-        self.parts.intents =
-            places.into_iter().map(|(id, at, len)| (id, (start + at, len))).collect();
+        self.parts.intents = Intents::carried(places, start);
         let mut last = std::mem::replace(&mut self.parts.segment, next);
         if last.has_room() {
             // Only tidies up: what stands behind the last frame does not count.
@@ -274,27 +258,19 @@ impl Core {
         Ok(())
     }
 
-    /// The encoded frames of all open intents, in order.
-    fn open_frames(&self) -> io::Result<Vec<Vec<u8>>> {
-        let mut places: Vec<_> = self.parts.intents.values().copied().collect();
-        places.sort_unstable();
-        places.into_iter().map(|(offset, len)| self.parts.segment.frame(offset, len)).collect()
-    }
-
     fn failed(&mut self, failure: Failure, items: Vec<Item>) {
         let counters = &self.parts.shared.counters;
         let (err, new_segment) = match failure {
             Failure::Rotate(err) => (err, true),
-            Failure::Write(err) => (err, self.parts.segment.cut().is_err()),
-            Failure::Sync(err) => {
-                counters.sync_failures.fetch_add(1, Relaxed);
-                tracing::error!(%err, "syncing the journal failed; verifying what is durable");
-                if is_full(&err) {
-                    self.parts.reserve.release(&*self.parts.disk);
-                }
-                let refusal = Refusal::Sync { reason: err.to_string() };
-                return self.fail(refusal, true, items);
-            }
+            Failure::Write(err) => match self.parts.segment.cut() {
+                Err(_) => (err, true),
+                // What is refused below must not come back after a power loss.
+                Ok(()) => match self.parts.segment.sync() {
+                    Ok(()) => (err, false),
+                    Err(err) => return self.sync_failed(&err, items),
+                },
+            },
+            Failure::Sync(err) => return self.sync_failed(&err, items),
         };
         counters.write_failures.fetch_add(1, Relaxed);
         tracing::error!(%err, "writing to the journal failed");
@@ -306,6 +282,17 @@ impl Core {
             return self.commit(items);
         }
         self.fail(Refusal::Write { reason: err.to_string() }, new_segment, items);
+    }
+
+    /// Nothing is known of what was written since the last sync, and syncing
+    /// again would prove nothing: the segment is read back before it counts.
+    fn sync_failed(&mut self, err: &io::Error, items: Vec<Item>) {
+        self.parts.shared.counters.sync_failures.fetch_add(1, Relaxed);
+        tracing::error!(%err, "syncing the journal failed; verifying what is durable");
+        if is_full(err) {
+            self.parts.reserve.release(&*self.parts.disk);
+        }
+        self.fail(Refusal::Sync { reason: err.to_string() }, true, items);
     }
 
     /// Whether there is a segment that may grow, or a new one can be begun.
@@ -465,25 +452,6 @@ impl Core {
             tracing::warn!(%err, "the journal's mark cannot be synced");
         }
     }
-}
-
-/// An intent's event id, offset and length.
-pub(crate) type Place = ([u8; 16], u64, usize);
-
-/// Stamps encoded intents as carried over, from sequence `first` on. Gives the
-/// bytes, and each intent's id, place and length in them.
-pub(crate) fn carry(frames: Vec<Vec<u8>>, first: u64, commit: i64) -> (Vec<u8>, Vec<Place>) {
-    let mut bytes = Vec::new();
-    let mut places = Vec::new();
-    for (index, mut frame) in (0_u32..).zip(frames) {
-        let sequence = first + u64::from(index);
-        let len = stamp(&mut frame, Stamp { sequence, commit, index, carried: true });
-        if let Some((_, id)) = identity(&frame) {
-            places.push((id, bytes.len() as u64, len));
-        }
-        bytes.extend_from_slice(&frame);
-    }
-    (bytes, places)
 }
 
 fn into_io(fault: FileFault) -> io::Error {

@@ -3,13 +3,15 @@
 mod core;
 mod counters;
 mod health;
+mod intents;
 mod queue;
 mod reserve;
 mod segment;
 mod waking;
 
-pub(crate) use self::core::{Core, CoreParts, carry};
+pub(crate) use self::core::{Core, CoreParts};
 pub(crate) use counters::Counters;
+pub(crate) use intents::{Intents, carry};
 pub(crate) use queue::{Item, Queue};
 pub(crate) use reserve::Reserve;
 pub(crate) use segment::{Epoch, OpenSegment};

@@ -9,7 +9,7 @@ use platter::{Change, Node, pick, put, resize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use trailbox_clock::SeededRandom;
 
 /// What goes wrong.
@@ -29,7 +29,14 @@ pub enum Fault {
 
 /// A disk in memory. Clones share it.
 #[derive(Debug, Clone)]
-pub struct SimulatedDisk(Arc<Mutex<State>>);
+pub struct SimulatedDisk(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Signalled when syncs may go on.
+    resumed: Condvar,
+}
 
 #[derive(Debug)]
 struct State {
@@ -43,7 +50,10 @@ struct State {
     pending_names: Vec<NameChange>,
     claims: HashSet<PathBuf>,
     faults: BTreeMap<u64, Fault>,
-    sick: Option<ErrorKind>,
+    /// From which operation on all of them fail, and how.
+    sick: Option<(u64, ErrorKind)>,
+    /// Whether syncs wait.
+    stalled: bool,
     operations: u64,
     capacity: u64,
     /// Raised by each power loss: handles of before are dead.
@@ -65,7 +75,7 @@ impl SimulatedDisk {
     /// An empty disk of one GiB; `seed` decides what a power loss keeps.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let state = State {
             nodes: HashMap::new(),
             next_node: 1,
             names: BTreeMap::new(),
@@ -74,22 +84,25 @@ impl SimulatedDisk {
             claims: HashSet::new(),
             faults: BTreeMap::new(),
             sick: None,
+            stalled: false,
             operations: 0,
             capacity: 1 << 30,
             power: 0,
             off: false,
             kept: false,
             random: SeededRandom::new(seed),
-        })))
+        };
+        Self(Arc::new(Shared { state: Mutex::new(state), resumed: Condvar::new() }))
     }
 
-    /// How many changing operations were asked for so far.
+    /// How many operations were asked for so far: whatever changes something,
+    /// and opening a file.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.state().operations
     }
 
-    /// Lets changing operation number `operation` (from 0) go wrong.
+    /// Lets operation number `operation` (from 0) go wrong.
     pub fn fail_at(&self, operation: u64, fault: Fault) {
         self.state().faults.insert(operation, fault);
     }
@@ -101,7 +114,20 @@ impl SimulatedDisk {
 
     /// Lets every changing operation fail from now on, or none any more.
     pub fn set_sick(&self, kind: Option<ErrorKind>) {
-        self.state().sick = kind;
+        self.state().sick = kind.map(|kind| (0, kind));
+    }
+
+    /// Lets every changing operation fail from number `operation` on, as a
+    /// file system does that was mounted read-only after an error.
+    pub fn sicken_at(&self, operation: u64, kind: ErrorKind) {
+        self.state().sick = Some((operation, kind));
+    }
+
+    /// Lets every sync wait until it is called with `false`: a disk so slow
+    /// that nothing comes back.
+    pub fn set_stalled(&self, stalled: bool) {
+        self.state().stalled = stalled;
+        self.0.resumed.notify_all();
     }
 
     /// Sets the size of the disk. Bytes.
@@ -118,6 +144,7 @@ impl SimulatedDisk {
     /// Cuts the power: whoever uses the disk gets errors from now on.
     pub fn cut_power(&self) {
         self.state().cut_power();
+        self.0.resumed.notify_all();
     }
 
     /// Whether the power is out.
@@ -149,19 +176,26 @@ impl SimulatedDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     /// Counts a changing operation and lets it fail if it is its turn.
     fn step(&mut self, power: u64) -> Result<(), Fault> {
+        self.count(power, false)
+    }
+
+    fn count(&mut self, power: u64, reads: bool) -> Result<(), Fault> {
         if self.off || power != self.power {
             return Err(Fault::Error(ErrorKind::Other));
         }
         let operation = self.operations;
         self.operations += 1;
-        if let Some(kind) = self.sick {
+        if let Some((from, kind)) = self.sick
+            && operation >= from
+            && !reads
+        {
             return Err(Fault::Error(kind));
         }
         match self.faults.remove(&operation) {
@@ -284,12 +318,10 @@ impl Disk for SimulatedDisk {
     }
 
     fn open(&self, file: &Path, read_only: bool) -> io::Result<Box<dyn DiskFile>> {
-        let state = self.state();
-        if state.off {
-            return Err(error(Fault::PowerLoss));
-        }
-        let id = *state.names.get(file).ok_or(ErrorKind::NotFound)?;
+        let mut state = self.state();
         let power = state.power;
+        state.count(power, read_only).map_err(error)?;
+        let id = *state.names.get(file).ok_or(ErrorKind::NotFound)?;
         Ok(Box::new(SimulatedFile { disk: self.clone(), id, power, read_only }))
     }
 
@@ -313,6 +345,12 @@ impl Disk for SimulatedDisk {
         }
         state.rename(NameChange::Remove(file.to_owned()));
         Ok(())
+    }
+
+    fn version(&self, file: &Path) -> io::Result<[i64; 3]> {
+        let state = self.state();
+        let id = *state.names.get(file).ok_or(ErrorKind::NotFound)?;
+        Ok([id.cast_signed(), 0, 0])
     }
 
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
@@ -428,6 +466,10 @@ impl DiskFile for SimulatedFile {
     /// as Linux does.
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state();
+        while state.stalled && !state.off {
+            let resumed = self.disk.0.resumed.wait(state);
+            state = resumed.unwrap_or_else(PoisonError::into_inner);
+        }
         let fate = state.step(self.power);
         let State { nodes, random, off, .. } = &mut *state;
         let Some(node) = nodes.get_mut(&self.id) else { return Ok(()) };
@@ -494,40 +536,4 @@ impl DiskFile for SimulatedFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Disk, Fault, SimulatedDisk};
-    use std::io::ErrorKind;
-    use std::path::Path;
-
-    #[test]
-    fn what_was_synced_survives_and_the_rest_may_not() {
-        let mut torn = 0;
-        for seed in 0..50 {
-            let disk = SimulatedDisk::new(seed);
-            let file = disk.create(Path::new("/d/a")).unwrap();
-            file.write_at(0, &[1; 1000]).unwrap();
-            file.sync().unwrap();
-            disk.sync_dir(Path::new("/d")).unwrap();
-            file.write_at(1000, &[2; 3000]).unwrap();
-            disk.cut_power();
-            assert!(file.write_at(0, &[9]).is_err());
-            disk.restore_power();
-            let file = disk.open(Path::new("/d/a"), true).unwrap();
-            let mut content = vec![0; 5000];
-            let len = file.read_at(0, &mut content).unwrap();
-            assert!(len >= 1000 && content[..1000].iter().all(|&b| b == 1), "seed {seed}");
-            torn += usize::from(len < 4000 || content[1000..4000].contains(&0));
-        }
-        assert!(torn > 10, "only {torn} of 50 seeds lost something");
-    }
-
-    #[test]
-    fn a_fault_strikes_once_where_it_was_put() {
-        let disk = SimulatedDisk::new(1);
-        disk.fail_at(1, Fault::Short(ErrorKind::StorageFull));
-        let file = disk.create(Path::new("/d/a")).unwrap();
-        assert_eq!(file.write_at(0, &[1; 10]).unwrap_err().kind(), ErrorKind::StorageFull);
-        assert_eq!(file.len().unwrap(), 5);
-        file.write_at(0, &[1; 10]).unwrap();
-    }
-}
+mod tests;
