@@ -17,6 +17,7 @@ mod encoder;
 mod error;
 mod format;
 mod frame;
+mod inspect;
 mod journal;
 mod names;
 mod options;
@@ -37,6 +38,7 @@ pub use error::{Admission, AppendError, Corruption, OpenError, ReadError, Refusa
 pub use frame::{
     DATA, Extension, Frame, FrameKind, INSIGHT, MANAGEMENT, NETWORK_ACTIVITY, Payload, StoredFrame,
 };
+pub use inspect::{Checked, Damage, FileStats, Finding, Inspector, Progress, Repair, Repaired};
 pub use journal::{Journal, Recovery};
 pub use options::Options;
 pub use position::{ParsePositionError, Position};

@@ -72,6 +72,12 @@ impl Segment {
         !self.open || self.management != Presence::Absent
     }
 
+    /// Whether the management file is gone while the data file is there: it is
+    /// neither sealed nor dropped that way, somebody took it.
+    pub(crate) fn lacks_management(&self) -> bool {
+        !self.open && self.management == Presence::Absent && self.data == Presence::Sealed
+    }
+
     pub(crate) fn presence(&self, stream: Stream) -> Presence {
         match stream {
             Stream::Open => Presence::Absent,
@@ -109,6 +115,17 @@ pub(crate) fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<Segment>> 
         }
     }
     Ok(found.into_values().collect())
+}
+
+/// The segment that the file called `name` belongs to; `last` is 0 while it is
+/// not sealed.
+pub(crate) fn segment_of(name: &str) -> Option<Segment> {
+    let (first, epoch, part) = parse(name)?;
+    let last = match part {
+        Part::Open => 0,
+        Part::Stream(_, last, _) => last,
+    };
+    Some(Segment { first, last, epoch, ..Segment::default() })
 }
 
 enum Part {

@@ -163,6 +163,9 @@ impl Survey<'_> {
 
     fn sealed(&mut self, segment: &Segment) -> Result<(), OpenError> {
         let Segment { first, last, epoch, .. } = *segment;
+        if segment.lacks_management() {
+            return Err(self.missing(first, last).into());
+        }
         for stream in [Stream::Management, Stream::Data] {
             let name = match segment.presence(stream) {
                 Presence::Absent => continue,

@@ -135,19 +135,53 @@ pub(crate) fn examine_tail(
     (offset, limit): (u64, u64),
     expected: u64,
 ) -> io::Result<Tail> {
-    let mut rest = vec![0; usize::try_from(limit.saturating_sub(offset)).unwrap_or(0)];
-    let read = file.read_at(offset, &mut rest)?;
-    rest.truncate(read);
+    let rest = read_range(file, (offset, limit))?;
     let used = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     Ok(Tail { proof: proof_of_durability(&rest, expected), torn: used as u64 })
 }
 
 fn proof_of_durability(rest: &[u8], expected: u64) -> Option<u64> {
+    let found = first_whole(rest, |head| is_later(head, expected));
+    found.map(|(_, head)| head.stamp.sequence)
+}
+
+/// The first whole frame at or behind `offset` with a sequence of `expected` or
+/// more: its offset and sequence.
+pub(crate) fn next_whole(
+    file: &dyn DiskFile,
+    (offset, limit): (u64, u64),
+    expected: u64,
+) -> io::Result<Option<(u64, u64)>> {
+    let rest = read_range(file, (offset, limit))?;
+    let found = first_whole(&rest, |head| head.stamp.sequence >= expected);
+    Ok(found.map(|(at, head)| (offset + at as u64, head.stamp.sequence)))
+}
+
+/// The highest sequence of a whole frame in the file, wherever it stands; 0
+/// when there is none.
+pub(crate) fn highest_whole(file: &dyn DiskFile, limit: u64) -> io::Result<u64> {
+    let mut highest = 0;
+    first_whole(&read_range(file, (0, limit))?, |head| {
+        highest = highest.max(head.stamp.sequence);
+        false
+    });
+    Ok(highest)
+}
+
+fn read_range(file: &dyn DiskFile, (offset, limit): (u64, u64)) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(limit.saturating_sub(offset)).unwrap_or(0)];
+    let read = file.read_at(offset, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// The first whole frame that is `wanted`, wherever it stands.
+fn first_whole(bytes: &[u8], mut wanted: impl FnMut(&Head) -> bool) -> Option<(usize, Head)> {
     let mut at = 0;
-    while let Some(next) = find(&rest[at..]) {
+    while let Some(next) = find(&bytes[at..]) {
         at += next;
-        match whole_frame(&rest[at..]) {
-            Some(head) if is_later(&head, expected) => return Some(head.stamp.sequence),
+        match whole_frame(&bytes[at..]) {
+            Some(head) if wanted(&head) => return Some((at, head)),
             Some(head) => at += HEAD + head.body_len,
             None => at += 1,
         }

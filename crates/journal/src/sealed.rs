@@ -57,11 +57,12 @@ impl SealedFile {
         &self.path
     }
 
-    fn corrupt(&self, offset: u64, what: impl Into<String>) -> FileFault {
+    pub(crate) fn corrupt(&self, offset: u64, what: impl Into<String>) -> FileFault {
         corrupt(&self.path, offset, what, &self.header)
     }
 
-    fn section(&self, section: Section, what: &str) -> Result<Vec<u8>, FileFault> {
+    /// A part of the file, whole.
+    pub(crate) fn section(&self, section: Section, what: &str) -> Result<Vec<u8>, FileFault> {
         let len = usize::try_from(section.len).ok().filter(|_| section.len <= self.bytes);
         let len = len.ok_or_else(|| self.corrupt(section.offset, format!("{what} is too long")))?;
         let mut bytes = vec![0; len];
@@ -89,6 +90,16 @@ impl SealedFile {
         Ok(Table { blocks, frames })
     }
 
+    /// A block as it lies in the file.
+    pub(crate) fn stored(&self, descriptor: &Descriptor) -> Result<Vec<u8>, FileFault> {
+        let section = Section {
+            offset: descriptor.offset,
+            len: u64::from(descriptor.stored_len),
+            crc: descriptor.stored_crc,
+        };
+        self.section(section, "block")
+    }
+
     /// Reads, decrypts and decompresses block `number`.
     pub(crate) fn block(
         &self,
@@ -96,16 +107,11 @@ impl SealedFile {
         number: usize,
         descriptor: &Descriptor,
     ) -> Result<Opened, FileFault> {
-        let section = Section {
-            offset: descriptor.offset,
-            len: u64::from(descriptor.stored_len),
-            crc: descriptor.stored_crc,
-        };
         let raw_len = descriptor.raw_len as usize;
         if raw_len > BLOCK_MAX {
             return Err(self.corrupt(descriptor.offset, "block is longer than any block"));
         }
-        let mut stored = self.section(section, "block")?;
+        let mut stored = self.stored(descriptor)?;
         if !descriptor.clear {
             let key = match keys.by_id(&descriptor.account, descriptor.key_id) {
                 Err(KeyError::Erased { .. }) => return Ok(Opened::Erased),
@@ -149,7 +155,8 @@ impl SealedFile {
         Ok(())
     }
 
-    fn verify_block(
+    /// Checks the frames of a block against their leaf hashes.
+    pub(crate) fn verify_block(
         &self,
         keys: &dyn DataKeys,
         (descriptor, block): (&Descriptor, &Block),

@@ -10,13 +10,13 @@ use aws_lc_rs::aead::LessSafeKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
+use trailbox_journal::disk::{Disk, DiskFile, RealDisk};
 use trailbox_journal::{DataKey, DataKeys, KeyError};
 use zeroize::Zeroizing;
 
@@ -25,6 +25,8 @@ const VERSION: u32 = 1;
 /// How long an erasure or rotation by another process may go unnoticed by
 /// whoever appends.
 const NOTICE: Duration = Duration::from_secs(1);
+/// Accounts whose keys are kept in memory at most; others are read again.
+const ACCOUNTS: usize = if cfg!(test) { 64 } else { 4096 };
 
 /// The data keys of one data directory.
 ///
@@ -32,13 +34,16 @@ const NOTICE: Duration = Duration::from_secs(1);
 /// erasure at once, appending within a second: what an account appends in that
 /// second is erased with the rest.
 pub struct LocalKeys {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     master_id: [u8; 8],
     wrapping: LessSafeKey,
-    master: std::sync::Arc<MasterKey>,
+    master: Arc<MasterKey>,
     accounts: RwLock<HashMap<String, Account>>,
-    /// Held while a file is replaced.
-    changing: Mutex<()>,
+    /// Held while a file is replaced. Accounts in it have a file that may not
+    /// survive a crash of the machine: replacing it failed half-way. It is
+    /// replaced once more before a key of theirs is given out.
+    doubtful: Mutex<HashSet<String>>,
 }
 
 /// An account could not be erased; its keys are as they were.
@@ -55,13 +60,10 @@ pub struct EraseError {
 struct Account {
     keys: BTreeMap<u32, Zeroizing<[u8; 32]>>,
     erased_through: u32,
-    file: Stamp,
+    /// See [`Disk::version`].
+    file: [i64; 3],
     checked: Instant,
 }
-
-/// Tells one version of a file from the next: each has its own inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp(u64, i64, i64);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,20 +92,36 @@ impl LocalKeys {
     ///
     /// # Errors
     ///
-    /// When `dir` cannot be made.
-    pub fn open(
-        dir: impl Into<PathBuf>,
-        master: std::sync::Arc<MasterKey>,
-    ) -> Result<Self, io::Error> {
+    /// When `dir` cannot be made or synced.
+    pub fn open(dir: impl Into<PathBuf>, master: Arc<MasterKey>) -> Result<Self, io::Error> {
         let dir = dir.into();
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        Self::open_on(Arc::new(RealDisk), dir, master)
+    }
+
+    /// As [`open`](Self::open), on a disk of the caller's choice.
+    ///
+    /// # Errors
+    ///
+    /// When `dir` cannot be made or synced.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        master: Arc<MasterKey>,
+    ) -> Result<Self, io::Error> {
+        let dir = dir.into();
+        disk.create_dir(&dir)?;
+        // A process that died may have left a key file whose name is not
+        // durable; its keys are about to be used.
+        disk.sync_dir(&dir)?;
         Ok(Self {
+            disk,
             dir,
             master_id: master.id(),
             wrapping: master.purpose(PURPOSE),
             master,
             accounts: RwLock::default(),
-            changing: Mutex::default(),
+            doubtful: Mutex::default(),
         })
     }
 
@@ -115,12 +133,13 @@ impl LocalKeys {
     /// When the key cannot be made durable.
     pub fn rotate(&self, account: &str) -> Result<u32, KeyError> {
         let path = self.path(account)?;
-        let _changing = self.changing();
+        let mut doubtful = self.changing();
         let failed = |reason| unavailable(account, reason);
-        let mut stored = read(&path).map_err(failed)?.unwrap_or_else(|| Stored::new(account));
+        let stored = read(&*self.disk, &path).map_err(failed)?;
+        let mut stored = stored.unwrap_or_else(|| Stored::new(account));
         let id = stored.next_id();
         stored.keys.push(self.draw(account, id));
-        self.replace(&path, &stored).map_err(failed)?;
+        self.replace(&mut doubtful, &path, &stored).map_err(failed)?;
         self.load(account, &path)?;
         Ok(id)
     }
@@ -134,14 +153,14 @@ impl LocalKeys {
     pub fn erase(&self, account: &str) -> Result<(), EraseError> {
         let refused = |reason: String| EraseError { account: account.to_owned(), reason };
         let path = self.path(account).map_err(|err| refused(err.to_string()))?;
-        let _changing = self.changing();
-        let Some(mut stored) = read(&path).map_err(refused)? else { return Ok(()) };
+        let mut doubtful = self.changing();
+        let stored = read(&*self.disk, &path).map_err(refused)?;
+        let Some(mut stored) = stored else { return Ok(()) };
         stored.erased_through = stored.next_id() - 1;
         stored.keys.clear();
-        let old =
-            OpenOptions::new().write(true).open(&path).map_err(|err| refused(err.to_string()))?;
-        self.replace(&path, &stored).map_err(refused)?;
-        overwrite(&old);
+        let old = self.disk.open(&path, false).map_err(|err| refused(err.to_string()))?;
+        self.replace(&mut doubtful, &path, &stored).map_err(refused)?;
+        overwrite(&*old);
         self.load(account, &path).map_err(|err| refused(err.to_string()))
     }
 
@@ -152,8 +171,7 @@ impl LocalKeys {
     /// When the directory cannot be listed.
     pub fn accounts(&self) -> Result<Vec<String>, io::Error> {
         let mut accounts = Vec::new();
-        for entry in std::fs::read_dir(&self.dir)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
+        for name in self.disk.list(&self.dir)? {
             accounts.extend(name.strip_suffix(".json").map(str::to_owned));
         }
         accounts.sort_unstable();
@@ -177,25 +195,49 @@ impl LocalKeys {
     }
 
     /// Replaces `path` by `stored`, durably.
-    fn replace(&self, path: &Path, stored: &Stored) -> Result<(), String> {
+    fn replace(
+        &self,
+        doubtful: &mut HashSet<String>,
+        path: &Path,
+        stored: &Stored,
+    ) -> Result<(), String> {
         let temporary = path.with_extension("tmp");
-        let write = || {
-            let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = options.open(&temporary)?;
-            file.write_all(&serde_json::to_vec_pretty(stored)?)?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, path)?;
-            File::open(&self.dir)?.sync_all()
+        let mut write = || {
+            // A leftover of an attempt that failed.
+            let _ = self.disk.remove(&temporary);
+            let file = self.disk.create(&temporary)?;
+            file.write_at(0, &serde_json::to_vec_pretty(stored)?)?;
+            file.sync()?;
+            doubtful.insert(stored.account.clone());
+            self.disk.rename(&temporary, path)?;
+            self.disk.sync_dir(&self.dir)?;
+            doubtful.remove(&stored.account);
+            Ok(())
         };
         write().map_err(|err: io::Error| format!("{}: {err}", path.display()))
+    }
+
+    /// Replaces a file once more whose replacement failed half-way: its content
+    /// is known, its name may not survive, and to sync again proves nothing.
+    fn settle(&self, account: &str, path: &Path) -> Result<(), KeyError> {
+        let mut doubtful = self.changing();
+        if !doubtful.contains(account) {
+            return Ok(());
+        }
+        let failed = |reason| unavailable(account, reason);
+        if let Some(stored) = read(&*self.disk, path).map_err(failed)? {
+            return self.replace(&mut doubtful, path, &stored).map_err(failed);
+        }
+        doubtful.remove(account);
+        Ok(())
     }
 
     /// Reads and unwraps the keys in `path` into memory.
     fn load(&self, account: &str, path: &Path) -> Result<(), KeyError> {
         let failed = |reason| unavailable(account, reason);
-        let file = stamp(path).map_err(|err| failed(err.to_string()))?;
-        let stored = read(path).map_err(failed)?.unwrap_or_else(|| Stored::new(account));
+        let file = self.disk.version(path).map_err(|err| failed(err.to_string()))?;
+        let stored = read(&*self.disk, path).map_err(failed)?;
+        let stored = stored.unwrap_or_else(|| Stored::new(account));
         let mut keys = BTreeMap::new();
         for key in &stored.keys {
             let bytes = STANDARD.decode(&key.wrapped).ok();
@@ -209,13 +251,16 @@ impl LocalKeys {
         let loaded =
             Account { keys, erased_through: stored.erased_through, file, checked: Instant::now() };
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        if accounts.len() >= ACCOUNTS {
+            accounts.clear();
+        }
         accounts.insert(account.to_owned(), loaded);
         Ok(())
     }
 
     /// Loads the keys of `account` again if their file has changed.
     fn refresh(&self, account: &str, path: &Path) -> Result<(), KeyError> {
-        let now = match stamp(path) {
+        let now = match self.disk.version(path) {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(|err| unavailable(account, err.to_string()))?,
         };
@@ -240,8 +285,8 @@ impl LocalKeys {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn changing(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn changing(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -252,6 +297,7 @@ impl DataKeys for LocalKeys {
             return Ok(key);
         }
         let path = self.path(account)?;
+        self.settle(account, &path)?;
         self.refresh(account, &path)?;
         if let Some(key) = self.newest(account) {
             return Ok(key);
@@ -263,7 +309,7 @@ impl DataKeys for LocalKeys {
 
     fn by_id(&self, account: &str, id: u32) -> Result<[u8; 32], KeyError> {
         let path = self.path(account)?;
-        let stale = match (stamp(&path), self.known().get(account)) {
+        let stale = match (self.disk.version(&path), self.known().get(account)) {
             (Ok(now), Some(known)) => known.file != now,
             _ => true,
         };
@@ -288,7 +334,7 @@ impl LocalKeys {
     /// Makes a key unless somebody else has just done so.
     fn first(&self, account: &str, path: &Path) -> Result<(), KeyError> {
         {
-            let _changing = self.changing();
+            let _doubtful = self.changing();
             self.refresh(account, path)?;
             if self.newest(account).is_some() {
                 return Ok(());
@@ -317,13 +363,8 @@ fn unavailable(account: &str, reason: String) -> KeyError {
     KeyError::Unavailable { account: account.to_owned(), reason }
 }
 
-fn stamp(path: &Path) -> io::Result<Stamp> {
-    let file = std::fs::metadata(path)?;
-    Ok(Stamp(file.ino(), file.mtime(), file.mtime_nsec()))
-}
-
-fn read(path: &Path) -> Result<Option<Stored>, String> {
-    let bytes = match std::fs::read(path) {
+fn read(disk: &dyn Disk, path: &Path) -> Result<Option<Stored>, String> {
+    let bytes = match content(disk, path) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(|err| format!("{}: {err}", path.display()))?,
     };
@@ -336,89 +377,20 @@ fn read(path: &Path) -> Result<Option<Stored>, String> {
     Ok(Some(stored))
 }
 
+fn content(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, true)?;
+    let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(0)];
+    let read = file.read_at(0, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
 /// Writes zeros over what a file held. Best effort: the master key guards
 /// whatever a file system keeps of it elsewhere.
-fn overwrite(mut file: &File) {
-    let len = file.metadata().map_or(0, |file| file.len());
-    let zeros = vec![0; usize::try_from(len).unwrap_or(0)];
-    let _ = file.write_all(&zeros).and_then(|()| file.sync_all());
+fn overwrite(file: &dyn DiskFile) {
+    let zeros = vec![0; usize::try_from(file.len().unwrap_or(0)).unwrap_or(0)];
+    let _ = file.write_at(0, &zeros).and_then(|()| file.sync());
 }
 
 #[cfg(test)]
-mod tests {
-    use super::LocalKeys;
-    use crate::MasterKey;
-    use std::path::Path;
-    use std::sync::Arc;
-    use trailbox_clock::SeededRandom;
-    use trailbox_journal::{DataKeys as _, KeyError};
-
-    fn keys(dir: &Path, master: u8) -> LocalKeys {
-        let random = Arc::new(SeededRandom::new(u64::from(master)));
-        LocalKeys::open(dir, Arc::new(MasterKey::from_bytes([master; 32], random))).unwrap()
-    }
-
-    #[test]
-    fn a_made_key_is_there_for_the_next_process() {
-        let dir = tempfile::tempdir().unwrap();
-        let made = keys(dir.path(), 1).current("111122223333").unwrap();
-        assert_eq!(made.id, 1);
-        let other = keys(dir.path(), 1);
-        assert_eq!(other.by_id("111122223333", 1), Ok(made.key));
-        assert_eq!(other.current("111122223333"), Ok(made));
-        assert_eq!(other.accounts().unwrap(), ["111122223333"]);
-    }
-
-    #[test]
-    fn accounts_have_different_keys_and_files_hold_none_in_clear() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = keys(dir.path(), 1);
-        let (a, b) = (keys.current("a").unwrap(), keys.current("b").unwrap());
-        assert_ne!(a.key, b.key);
-        let file = std::fs::read(dir.path().join("a.json")).unwrap();
-        assert!(!file.windows(32).any(|window| window == a.key));
-    }
-
-    #[test]
-    fn rotation_adds_a_key_and_keeps_the_old_one_readable() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = keys(dir.path(), 1);
-        let first = keys.current("a").unwrap();
-        assert_eq!(keys.rotate("a"), Ok(2));
-        assert_eq!(keys.current("a").unwrap().id, 2);
-        assert_eq!(keys.by_id("a", 1), Ok(first.key));
-    }
-
-    #[test]
-    fn erasure_is_final_seen_by_other_processes_and_leaves_room_for_new_keys() {
-        let dir = tempfile::tempdir().unwrap();
-        let (here, there) = (keys(dir.path(), 1), keys(dir.path(), 1));
-        here.current("a").unwrap();
-        here.rotate("a").unwrap();
-        assert!(there.by_id("a", 2).is_ok());
-        here.erase("a").unwrap();
-        let erased = Err(KeyError::Erased { account: "a".to_owned() });
-        for id in [1, 2] {
-            assert_eq!(here.by_id("a", id), erased);
-            assert_eq!(there.by_id("a", id), erased);
-        }
-        assert_eq!(here.current("a").unwrap().id, 3);
-        assert!(matches!(there.by_id("a", 4), Err(KeyError::Unknown { id: 4, .. })));
-    }
-
-    #[test]
-    fn another_master_key_opens_nothing_and_says_so() {
-        let dir = tempfile::tempdir().unwrap();
-        keys(dir.path(), 1).current("a").unwrap();
-        let err = keys(dir.path(), 2).current("a").unwrap_err().to_string();
-        assert!(err.contains("is this the right master key?"), "{err}");
-    }
-
-    #[test]
-    fn an_account_that_is_no_file_name_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        for account in ["", "../a", "a/b", "a.b", &"a".repeat(65)] {
-            assert!(keys(dir.path(), 1).current(account).is_err(), "{account:?}");
-        }
-    }
-}
+mod tests;

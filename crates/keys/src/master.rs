@@ -165,11 +165,18 @@ fn create(path: &Path, random: Arc<dyn Random>) -> Result<MasterKey, MasterKeyEr
     let mut key = [0; 32];
     random.fill(&mut key);
     let key = MasterKey::from_bytes(key, random);
+    let temporary = path.with_extension(format!("tmp-{}", std::process::id()));
     let write = || {
         let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         writeln!(file, "{}", *key.escrow_text())?;
         file.sync_all()?;
+        // A link, not a renaming: a key that somebody else has made meanwhile
+        // stays. The name appears with the whole key behind it.
+        let linked = std::fs::hard_link(&temporary, path);
+        std::fs::remove_file(&temporary)?;
+        linked?;
         match path.parent() {
             Some(parent) if parent != Path::new("") => File::open(parent)?.sync_all(),
             _ => Ok(()),

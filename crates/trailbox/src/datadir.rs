@@ -52,6 +52,10 @@ impl DataDir {
         for part in ["", "journal", "history", "keys", "store", "run"] {
             private_dir(&place.join(part))?;
         }
+        // What an earlier start left here by name is relied on from now on: the
+        // node, the master key, the directories. It must survive.
+        sync_dir(place)?;
+        sync_dir(place.parent().unwrap_or(Path::new("")))?;
         let version = place.join("VERSION");
         if !version.exists() {
             write_durably(&version, format!("{VERSION}\n").as_bytes())?;
@@ -174,9 +178,16 @@ fn private_dir(place: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make the directory {}", place.display()))
 }
 
+fn sync_dir(place: &Path) -> anyhow::Result<()> {
+    let place = if place == Path::new("") { Path::new(".") } else { place };
+    File::open(place)
+        .and_then(|dir| dir.sync_all())
+        .with_context(|| format!("cannot sync the directory {}", place.display()))
+}
+
 /// Replaces a small private file so that a crash leaves the old or the new one.
 pub(crate) fn write_durably(place: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let parent = place.parent().unwrap_or(Path::new("."));
+    let parent = place.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
     let temporary = place.with_extension(format!("tmp-{}", std::process::id()));
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&temporary)?;
@@ -186,7 +197,12 @@ pub(crate) fn write_durably(place: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         fs::rename(&temporary, place)?;
         File::open(parent)?.sync_all()
     };
-    write().with_context(|| format!("cannot write {}", place.display()))
+    let written = write();
+    if written.is_err() {
+        // A full disk must not fill up with attempts.
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| format!("cannot write {}", place.display()))
 }
 
 #[cfg(test)]

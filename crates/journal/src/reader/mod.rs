@@ -254,6 +254,9 @@ impl Reader {
             let Some(next) = next else { return Ok(Progress::Wait) };
             return self.report_missing(from, next.first - 1);
         }
+        if segment.lacks_management() {
+            return self.report_lacking(segment);
+        }
         let ports = (&*self.disk, &*self.keys, self.dir.as_path());
         let (frames, sequence) = self.sealed.read(ports, segment, from, (max, self.kinds))?;
         let node = frames.first().map_or(self.after.node, |frame| frame.position.node);
@@ -272,6 +275,16 @@ impl Reader {
             }
             _ => Ok(Progress::ListAgain),
         }
+    }
+
+    /// A stream is missing, unless listing again finds it.
+    fn report_lacking(&self, segment: &Segment) -> Result<Progress, ReadError> {
+        let mut state = self.state();
+        self.list(&mut state)?;
+        if state.segments.contains(segment) {
+            return Err(ReadError::Missing { first: segment.first, last: segment.last });
+        }
+        Ok(Progress::ListAgain)
     }
 
     /// The sequence to go on with. Frames of an epoch that ended before they

@@ -88,6 +88,9 @@ impl SealedStore {
         let mut more = false;
         for stream in STREAMS {
             let Some(sealed) = self.file(disk, dir, segment, stream)? else { continue };
+            if segment.data == Presence::Absent && sealed.file.footer.other_count > 0 {
+                return Err(sealed.file.corrupt(0, "the segment's data stream is missing"));
+            }
             let start = sealed.table.frames.partition_point(|(sequence, _)| *sequence < from);
             let frames = &sealed.table.frames[start..];
             more |= frames.len() > max;
