@@ -53,3 +53,16 @@ pub struct JournalStats {
     /// Room on the journal's disk, as of the last second or so.
     pub space: Option<Space>,
 }
+
+impl JournalStats {
+    /// Bytes written per byte recorded, since the journal was opened; 0 before
+    /// anything was.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "above 2^53 a ratio is rounded")]
+    pub fn write_amplification(&self) -> f64 {
+        match self.payload_bytes {
+            0 => 0.0,
+            recorded => self.written_bytes as f64 / recorded as f64,
+        }
+    }
+}

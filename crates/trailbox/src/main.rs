@@ -44,6 +44,7 @@ enum Command {
     Lookup(commands::lookup::Lookup),
     Principal(commands::principal::PrincipalCommand),
     Config(commands::config::ConfigCommand),
+    Journal(commands::journal::JournalCommand),
     Assert(commands::assert::Assert),
     #[command(hide = true)]
     Engine(engine::EngineArgs),
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Command::Lookup(command) => command.run(),
         Command::Principal(command) => command.run(),
         Command::Config(command) => Ok(command.run()),
+        Command::Journal(command) => Ok(command.run()),
         Command::Assert(command) => Ok(command.run()),
         Command::Engine(args) => engine::run(args),
     };

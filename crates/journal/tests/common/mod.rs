@@ -142,7 +142,7 @@ pub fn read_all(disk: Arc<dyn Disk>, keys: &Arc<FixedKeys>, dir: &Path) -> Vec<S
     let mut reader = reader(disk, keys, dir);
     let mut all = Vec::new();
     loop {
-        let batch = reader.next_batch(100).unwrap();
+        let batch = reader.next_batch(100).unwrap_or_else(|err| panic!("reading: {err}"));
         if batch.is_empty() {
             return all;
         }

@@ -64,7 +64,17 @@ impl Audit {
         name: &str,
         details: serde_json::Value,
     ) -> Result<(), trailbox_journal::AppendError> {
-        let (at, event_id) = (self.clock.now(), self.random.uuid());
+        self.write_as(self.random.uuid(), name, details).await
+    }
+
+    /// Writes an event whose eventID was drawn before: readers drop repetitions.
+    pub(super) async fn write_as(
+        &self,
+        event_id: [u8; 16],
+        name: &str,
+        details: serde_json::Value,
+    ) -> Result<(), trailbox_journal::AppendError> {
+        let at = self.clock.now();
         let record = service_event(&ServiceEventContext {
             event_id,
             at,

@@ -38,6 +38,12 @@ fn describe() {
     describe_counter!("trailbox_engine_restarts_total", "Engines that ended by themselves.");
     describe_counter!("trailbox_journal_frames_total", "Frames made durable.");
     describe_counter!("trailbox_journal_bytes_total", "Bytes made durable.");
+    describe_counter!("trailbox_journal_payload_bytes_total", "Bytes of records made durable.");
+    describe_counter!("trailbox_journal_written_bytes_total", "Bytes written by the journal.");
+    describe_gauge!(
+        "trailbox_journal_write_amplification",
+        "Bytes written by the journal per byte recorded, since the start; 4 at most is well."
+    );
     describe_counter!("trailbox_journal_batches_total", "Writes followed by one sync.");
     describe_counter!("trailbox_journal_refused_total", "Frames refused; their callers know.");
     describe_counter!("trailbox_journal_lost_total", "Frames lost that nobody waited for.");
@@ -53,6 +59,9 @@ fn levels(stats: &JournalStats) {
     use metrics::{counter, gauge};
     counter!("trailbox_journal_frames_total").absolute(stats.frames);
     counter!("trailbox_journal_bytes_total").absolute(stats.bytes);
+    counter!("trailbox_journal_payload_bytes_total").absolute(stats.payload_bytes);
+    counter!("trailbox_journal_written_bytes_total").absolute(stats.written_bytes);
+    gauge!("trailbox_journal_write_amplification").set(stats.write_amplification());
     counter!("trailbox_journal_batches_total").absolute(stats.batches);
     counter!("trailbox_journal_refused_total").absolute(stats.refused);
     counter!("trailbox_journal_lost_total").absolute(stats.lost);

@@ -10,6 +10,7 @@ mod directory;
 mod facts;
 mod figures;
 mod listeners;
+mod repairs;
 mod watermarks;
 
 use crate::config::{Config, Mode};
@@ -69,6 +70,7 @@ impl Recorder {
         trailbox_gateway::resolve(&journal, &found).await?;
         let audit = Audit::new(journal.clone(), clock.clone(), random.clone(), &config);
         audit.started(&config, &found).await?;
+        repairs::record(&audit, &data.join("journal/quarantine")).await?;
 
         let facts = facts::load(&config.facts)?;
         let listeners = Listeners::bind(&config, &data).await?;
