@@ -60,6 +60,7 @@ struct Leg {
     cpu_micros_per_frame: f64,
     frames_per_batch: f64,
     bytes_per_batch: usize,
+    write_amplification: f64,
 }
 
 fn record(task: usize, number: usize) -> Frame {
@@ -130,6 +131,12 @@ async fn ours(dir: &Path, tasks: usize, seal: bool, time: Duration) -> Leg {
         took.extend(worker.await.unwrap());
     }
     let (elapsed, cpu) = (began.elapsed(), cpu_seconds() - cpu);
+    if seal {
+        // What is complete is sealed before the bytes are counted.
+        while journal.stats().unsealed_segments > 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
     let stats = journal.stats();
     journal.close().await.unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
@@ -140,6 +147,7 @@ async fn ours(dir: &Path, tasks: usize, seal: bool, time: Duration) -> Leg {
         cpu_micros_per_frame: cpu * 1e6 / stats.frames as f64,
         frames_per_batch: stats.frames as f64 / stats.batches as f64,
         bytes_per_batch: (stats.bytes / stats.batches) as usize,
+        write_amplification: stats.write_amplification(),
     }
 }
 
@@ -173,6 +181,7 @@ fn raw(dir: &Path, like: &Leg, time: Duration) -> Leg {
         cpu_micros_per_frame: cpu * 1e6 / (batches * like.frames_per_batch),
         frames_per_batch: like.frames_per_batch,
         bytes_per_batch: like.bytes_per_batch,
+        write_amplification: 1.0,
     }
 }
 
@@ -203,7 +212,7 @@ fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     println!(
-        "tasks seal  frames/batch  ours f/s   raw f/s   ratio  ours p50/p99 ms  raw p50/p99 ms  p99 ratio"
+        "tasks seal  frames/batch  ours f/s   raw f/s   ratio  ours p50/p99 ms  raw p50/p99 ms  p99 ratio  CPU µs/frame ours/raw  written/recorded"
     );
     let only = std::env::var("TRAILBOX_BENCH_TASKS").ok().and_then(|text| text.parse().ok());
     for (tasks, seal) in [(1, false), (64, false), (1000, false), (4000, false), (1000, true)] {
@@ -225,7 +234,7 @@ fn print_row(tasks: usize, seal: bool, legs: &[(Leg, Leg)]) {
     let of = |value: &dyn Fn(&(Leg, Leg)) -> f64| median(legs.iter().map(value).collect());
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     println!(
-        "{tasks:5} {seal:5} {:12.1} {:10.0} {:9.0} {:7.2}  {:7.3} {:7.3}  {:6.3} {:7.3}  {:8.2}  {:6.2} {:6.2}",
+        "{tasks:5} {seal:5} {:12.1} {:10.0} {:9.0} {:7.2}  {:7.3} {:7.3}  {:6.3} {:7.3}  {:8.2}  {:6.2} {:6.2}  {:10.2}",
         of(&|legs| legs.0.frames_per_batch),
         of(&|legs| legs.0.frames_per_second),
         of(&|legs| legs.1.frames_per_second),
@@ -237,5 +246,6 @@ fn print_row(tasks: usize, seal: bool, legs: &[(Leg, Leg)]) {
         of(&|legs| ms(legs.0.p99) / ms(legs.1.p99)),
         of(&|legs| legs.0.cpu_micros_per_frame),
         of(&|legs| legs.1.cpu_micros_per_frame),
+        of(&|legs| legs.0.write_amplification),
     );
 }

@@ -82,7 +82,9 @@ pub struct Corruption {
 /// Why a frame is not durable. The variants are what a caller does next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// Nothing was kept. Refuse the call if it was not forwarded yet.
+    /// Nothing was kept. Refuse the call if it was not forwarded yet. One case
+    /// is open: the disk failed under the very frame, and the process or the
+    /// machine died before the journal was well again; then it may be there.
     #[error("journal refuses: {0}")]
     Refused(Refusal),
     /// Not durable now; the journal holds the frame and writes it as soon as

@@ -8,7 +8,8 @@ use crate::recovery::recover;
 use crate::sealing::{Sealer, SealerContext};
 use crate::stepper::Stepper;
 use crate::writer::{
-    self, Core, CoreParts, Epoch, Intents, Item, MarkFile, OpenSegment, Queue, Reserve, Shared, Waking, carry,
+    self, Core, CoreParts, Epoch, Intents, Item, MarkFile, OpenSegment, Queue, Reserve, Shared,
+    Waking, carry,
 };
 use crate::{
     Admission, AppendError, DataKeys, Frame, JournalStats, OpenError, Options, Position, Refusal,
@@ -37,6 +38,12 @@ pub struct Recovery {
 }
 
 /// One node's journal, open for appending. Share it in an `Arc`.
+///
+/// What it holds in memory is bounded: frames that wait for the writer and
+/// those under its hands by [`Options::queue_bytes`]; outcomes parked while the
+/// disk is ill by as much again; intents of calls under way by
+/// [`Options::intent_bytes`] while they are carried over; ciphers by 4,096
+/// accounts. A caller that waits for room holds its own frame.
 ///
 /// Dropping it writes what is queued, like [`close`](Self::close), but blocks.
 #[derive(Debug)]

@@ -6,9 +6,7 @@
 
 mod common;
 
-use common::{
-    FixedKeys, assert_same, clock, frame, number, open_with, options, read_all,
-};
+use common::{FixedKeys, assert_same, clock, frame, number, open_with, options, read_all};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -34,7 +32,9 @@ fn settings() -> Options {
 enum Trouble {
     Once(Fault),
     /// The file system is read-only from there on, until somebody helps.
-    ReadOnly { helped: bool },
+    ReadOnly {
+        helped: bool,
+    },
 }
 
 /// What callers were told: frames by kind and number.
@@ -274,7 +274,10 @@ async fn a_failed_sync_is_never_tried_again_on_what_it_may_have_lost() {
     assert_eq!(world.told.late, [(2, 2)]);
     assert_eq!(world.simulated.operations(), before + 2, "nothing is written or synced after it");
     let refusing = parts.0.admission();
-    assert!(matches!(refusing, Admission::Refusing { reason: Refusal::Sync { .. } }), "{refusing:?}");
+    assert!(
+        matches!(refusing, Admission::Refusing { reason: Refusal::Sync { .. } }),
+        "{refusing:?}"
+    );
     let opens = |world: &World| {
         world.disk.list(Path::new(DIR)).unwrap().iter().filter(|n| n.ends_with(".open")).count()
     };
@@ -304,10 +307,7 @@ async fn a_disk_that_does_not_answer_holds_callers_back_and_memory_within_bounds
         })
         .collect();
     common::wait_until("crowded", || {
-        matches!(
-            journal.admission(),
-            Admission::Refusing { reason: Refusal::QueueFull { .. } }
-        )
+        matches!(journal.admission(), Admission::Refusing { reason: Refusal::QueueFull { .. } })
     });
     for n in 1000..1100 {
         let refused = journal.submit(frame(FrameKind::Record, n)).unwrap_err();

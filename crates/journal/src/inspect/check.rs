@@ -65,8 +65,12 @@ impl Check<'_> {
             self.checked.findings.push(Finding::new(Damage::Missing, place));
         } else if segment.first < expected {
             let file = self.inspector.paths(segment).into_iter().next().unwrap_or_default();
-            let place =
-                place(&file, 0, "two segments hold the same sequences", (segment.first, expected - 1));
+            let place = place(
+                &file,
+                0,
+                "two segments hold the same sequences",
+                (segment.first, expected - 1),
+            );
             self.checked.findings.push(Finding::new(Damage::Order, place));
         }
         let segment = &self.now(segment)?;

@@ -148,7 +148,8 @@ impl Survey<'_> {
                 return Ok(None);
             }
         }
-        let next = next_whole(self.file, (offset, limit), expected).map_err(at(self.path, "read"))?;
+        let next =
+            next_whole(self.file, (offset, limit), expected).map_err(at(self.path, "read"))?;
         let wanted = self.extent.last.unwrap_or(u64::MAX);
         let next = next.filter(|(_, sequence)| !self.extent.complete || *sequence <= wanted);
         let (damage, last) = match next {

@@ -79,13 +79,8 @@ impl Inspector {
         let claim = self.claim()?;
         let findings = self.check(false, progress).map_err(into_open_error)?.findings;
         let repairs: Vec<Repair> = findings.iter().map(plan).collect();
-        let mut work = Work {
-            inspector: self,
-            node,
-            now,
-            copied: HashSet::new(),
-            quarantined: Vec::new(),
-        };
+        let mut work =
+            Work { inspector: self, node, now, copied: HashSet::new(), quarantined: Vec::new() };
         if repairs.iter().any(|repair| repair.action.is_some()) {
             let aside = self.quarantine();
             self.disk.create_dir(&aside).map_err(at(&aside, "create"))?;
@@ -128,11 +123,8 @@ impl Work<'_> {
             Damage::File => {
                 self.set_aside(&path)?;
                 let segment = segment_of(&path)?;
-                let stream = if name(&path).contains(".data.") {
-                    Stream::Data
-                } else {
-                    Stream::Management
-                };
+                let stream =
+                    if name(&path).contains(".data.") { Stream::Data } else { Stream::Management };
                 self.gap((segment.first, segment.last), segment.epoch, stream)?;
                 self.remove_if_other(&path, &segment, stream)
             }

@@ -52,9 +52,7 @@ pub(super) fn survey(
     let mut findings = Vec::new();
     for (number, descriptor) in table.blocks.iter().enumerate() {
         let opened = file.block(keys, number, descriptor).and_then(|opened| match opened {
-            Opened::Block(block) => {
-                file.verify_block(keys, (descriptor, &block), &table, &leaves)
-            }
+            Opened::Block(block) => file.verify_block(keys, (descriptor, &block), &table, &leaves),
             Opened::Erased => Ok(()),
         });
         if let Err(fault) = opened {

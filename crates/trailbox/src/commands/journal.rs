@@ -133,7 +133,9 @@ fn repair(place: &Place) -> anyhow::Result<ExitCode> {
             say(&format!("{text:#}\n"))?;
         }
         Output::Csv => say(&rows.csv())?,
-        Output::Table if repaired.repairs.is_empty() => say("nothing is wrong; nothing was done\n")?,
+        Output::Table if repaired.repairs.is_empty() => {
+            say("nothing is wrong; nothing was done\n")?
+        }
         Output::Table => {
             say(&format!("{}\n", rows.table()))?;
             for copy in &repaired.quarantined {
@@ -252,9 +254,9 @@ fn stats_rows(files: &[FileStats]) -> Rows {
     let columns = ["file", "sequences", "frames", "bytes", "raw bytes", "accounts", "from", "to"];
     let mut rows = Rows::new(&columns);
     for file in files {
-        let (from, to) = file.arrivals.map_or_else(Default::default, |(from, to)| {
-            (from.to_event_time(), to.to_event_time())
-        });
+        let (from, to) = file
+            .arrivals
+            .map_or_else(Default::default, |(from, to)| (from.to_event_time(), to.to_event_time()));
         rows.push(vec![
             file.name.clone(),
             format!("{}-{}", file.range.0, file.range.1),
@@ -345,7 +347,11 @@ impl std::fmt::Display for Sums {
 /// Bytes of the files in a directory; those that are gone meanwhile take none.
 fn index_bytes(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).filter(std::fs::Metadata::is_file).map(|it| it.len()).sum()
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(std::fs::Metadata::is_file)
+        .map(|it| it.len())
+        .sum()
 }
 
 /// For what needs none.
