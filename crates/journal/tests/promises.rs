@@ -279,7 +279,13 @@ async fn a_failed_sync_is_never_tried_again_on_what_it_may_have_lost() {
         "{refusing:?}"
     );
     let opens = |world: &World| {
-        world.disk.list(Path::new(DIR)).unwrap().iter().filter(|n| n.ends_with(".open")).count()
+        world
+            .disk
+            .list(Path::new(DIR))
+            .unwrap()
+            .iter()
+            .filter(|n| common::ends_in(n, "open"))
+            .count()
     };
     assert_eq!(opens(&world), 1);
     parts.1.check();
