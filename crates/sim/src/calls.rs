@@ -166,7 +166,7 @@ pub(crate) fn request(kind: Kind, id: u64, by: &Signer, now: Micros) -> (Vec<u8>
         }
         Kind::PutForged => {
             head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
-            vec![b'f'; body.len()]
+            vec![b'!'; body.len()]
         }
         Kind::GetObject | Kind::WrongSignature => body,
         Kind::PutObject

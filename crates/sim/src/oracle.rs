@@ -160,6 +160,9 @@ fn judge_call(ledger: &mut Ledger, (id, note): (u64, &Note), found: &[Told]) {
     if note.forwarded > 1 {
         ledger.violate(format!("{what} was forwarded {} times", note.forwarded));
     }
+    if matches!(note.kind, Kind::PutForged | Kind::WrongSignature) && note.forwarded > 0 {
+        ledger.violate(format!("{what} is forged and was forwarded"));
+    }
     let record = found.first();
     if note.kind.is_mutating() && note.forwarded > 0 && record.is_none() && !note.passed {
         ledger.violate(format!("{what} was forwarded and left no record"));
