@@ -17,6 +17,7 @@ mod encoder;
 mod error;
 mod format;
 mod frame;
+mod frames;
 mod journal;
 mod names;
 mod options;

@@ -314,6 +314,14 @@ impl Reader {
 
     fn try_fetch(&self, sequence: u64) -> Result<Option<StoredFrame>, ReadError> {
         let mut state = self.state();
+        let ports = (&*self.disk, &*self.keys, self.dir.as_path());
+        // What is sealed stays as it is: no need to look how far the writer is.
+        let known = covering(&state.segments, sequence).map(|at| state.segments[at]);
+        let within = |it: &Segment| (it.first..=it.last).contains(&sequence);
+        if let Some(segment) = known.filter(|it| it.is_sealed() && within(it)) {
+            drop(state);
+            return Ok(self.sealed.fetch(ports, &segment, sequence)?);
+        }
         let mark = read_mark(&*self.disk, &self.dir)?;
         if moved_on(state.listed_at, mark) {
             self.list(&mut state)?;
@@ -325,7 +333,6 @@ impl Reader {
         }
         if segment.is_sealed() {
             drop(state);
-            let ports = (&*self.disk, &*self.keys, self.dir.as_path());
             return Ok(self.sealed.fetch(ports, &segment, sequence)?);
         }
         let next = state.segments.get(at + 1).copied();
