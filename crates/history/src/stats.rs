@@ -26,7 +26,7 @@ pub struct HistoryStats {
     pub segment_bytes: u64,
     /// Records in index segments now.
     pub segment_records: u64,
-    /// Records in the memory index now.
+    /// Records in the memory index now, packed ones included.
     pub memory_records: u64,
     /// Journal sequence up to which everything can be looked up.
     pub position: u64,
@@ -41,6 +41,8 @@ pub(crate) struct Counters {
     pub(crate) rebuilt: AtomicU64,
     pub(crate) merged: AtomicU64,
     pub(crate) dropped: AtomicU64,
+    /// Lookups since the last upkeep.
+    pub(crate) asked: AtomicU64,
 }
 
 impl Counters {
@@ -63,7 +65,8 @@ impl Counters {
             segments: segments.len() as u64,
             segment_bytes: segments.iter().map(|segment| segment.length).sum(),
             segment_records: segments.iter().map(|segment| segment.footer.rows()).sum(),
-            memory_records: state.memory.rows() as u64,
+            memory_records: state.memory.rows() as u64
+                + state.frozen.iter().map(|part| part.segment.footer.rows()).sum::<u64>(),
             position: state.position,
         }
     }

@@ -44,7 +44,7 @@ impl Made {
         let time = Micros(start.0 + i64::try_from(number).unwrap() * APART);
         let user = ranked(mix(chance ^ 1), USERS);
         // Four of ten callers are sessions with keys of their own for an hour.
-        let session = (mix(chance ^ 2) % 10 < 4).then(|| user << 24 | (number / 5208));
+        let session = (mix(chance ^ 2) % 10 < 4).then_some(user << 24 | (number / 5208));
         let mut event_id = [0; 16];
         event_id[..8].copy_from_slice(&mix(number).to_be_bytes());
         event_id[8..].copy_from_slice(&mix(!number).to_be_bytes());

@@ -123,6 +123,11 @@ impl Reader {
         self
     }
 
+    /// Gives back what is kept of opened files and blocks.
+    pub fn rest(&self) {
+        self.sealed.clear();
+    }
+
     /// Continues after `after`; [`Position::default`] starts at the oldest frame.
     pub fn from(&mut self, after: Position) {
         self.after = after;

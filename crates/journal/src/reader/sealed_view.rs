@@ -124,6 +124,12 @@ impl SealedStore {
         });
     }
 
+    /// Closes files and forgets blocks.
+    pub(super) fn clear(&self) {
+        lock(&self.blocks).clear();
+        lock(&self.files).clear();
+    }
+
     pub(super) fn forget(&self, first: u64, epoch: u64, stream: Stream) {
         lock(&self.contents).remove(&(first, epoch, stream));
         lock(&self.files).remove(&(first, epoch, stream));
