@@ -28,6 +28,7 @@ mod scan;
 mod sealed;
 mod sealing;
 mod stats;
+mod unpack;
 mod writer;
 
 pub use format::decode_foreign;
@@ -42,3 +43,4 @@ pub use options::Options;
 pub use position::{ParsePositionError, Position};
 pub use reader::{Reader, SegmentInfo, Stream};
 pub use stats::{JournalStats, SYNC_BOUNDS};
+pub use unpack::unpack;

@@ -10,6 +10,7 @@ use crate::format::frame::BODY_MAX;
 use crate::format::header::{HEADER_MAX, Header, HeaderError};
 use crate::format::merkle;
 use crate::frames::Frames;
+use crate::unpack::unpack;
 use crate::{Corruption, DataKeys, KeyError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -119,7 +120,7 @@ impl SealedFile {
                 .map_err(|_| self.corrupt(descriptor.offset, "block does not decrypt"))?;
             stored.truncate(len);
         }
-        let raw = zstd::bulk::decompress(&stored, raw_len)
+        let raw = unpack(&stored, raw_len)
             .map_err(|_| self.corrupt(descriptor.offset, "block does not decompress"))?;
         Block::decode(raw, descriptor.summary.count)
             .map(Opened::Block)
@@ -192,7 +193,7 @@ fn share_names(blocks: &mut [Descriptor]) {
 
 fn decode_table(bytes: &[u8], count: u64, blocks: usize) -> Option<Frames> {
     let count = usize::try_from(count).ok()?;
-    let raw = zstd::bulk::decompress(bytes, count.checked_mul(15)?.clamp(16, TABLE_MAX)).ok()?;
+    let raw = unpack(bytes, count.checked_mul(15)?.clamp(16, TABLE_MAX)).ok()?;
     let mut cursor = Cursor::new(&raw);
     let mut frames = Frames::default();
     let mut sequence = 0_u64;
