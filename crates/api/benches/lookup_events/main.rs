@@ -72,7 +72,7 @@ async fn measure_all(data: &Arc<Data>, rounds: u64, only: &str) {
     println!(
         "opened in {opened:.0?}, caught up with {} records in {:.0?}; {:.0} ms of CPU",
         history.stats().memory_records,
-        begun.elapsed() - opened,
+        begun.elapsed().saturating_sub(opened),
         (self::cpu() - cpu) * 1e3,
     );
     let stats = history.stats();

@@ -14,8 +14,11 @@ pub struct Kind {
     pub pages: usize,
     /// How many records the answer has, where that is sure.
     pub records: Option<usize>,
-    pub body: Box<dyn Fn(&Data, u64) -> Value + Send + Sync>,
+    pub body: Box<Body>,
 }
+
+/// The request's body for a number.
+type Body = dyn Fn(&Data, u64) -> Value + Send + Sync;
 
 fn kind(name: &'static str, body: impl Fn(&Data, u64) -> Value + Send + Sync + 'static) -> Kind {
     Kind { name, pages: 0, records: None, body: Box::new(body) }
