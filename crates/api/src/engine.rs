@@ -1,5 +1,6 @@
 //! The engine: from a request to an answer.
 
+use crate::error::{ApiError, Code};
 use crate::people::People;
 use crate::request::{OwnAnswer, OwnRequest};
 use crate::throttle::Throttle;
@@ -73,12 +74,22 @@ impl Engine {
 
     /// Waits, not for long, until the history has what was journalled before
     /// the request came.
-    pub(crate) async fn wait_for(&self, request: &OwnRequest) {
-        let Some(position) = request.position else { return };
+    ///
+    /// A history that is still being opened is no answer: a short list would
+    /// look like a whole one. Later lag is only told to the log.
+    pub(crate) async fn wait_for(&self, request: &OwnRequest) -> Result<(), ApiError> {
+        if !self.history.wait_until_complete(FRESHNESS_PATIENCE).await {
+            return Err(ApiError::refused(
+                Code::ServiceUnavailable,
+                "The event history is being opened. Calls are recorded meanwhile. Try again.",
+            ));
+        }
+        let Some(position) = request.position else { return Ok(()) };
         if !self.history.wait_for(position.sequence, FRESHNESS_PATIENCE).await {
             let indexed = self.history.indexed();
             tracing::warn!(wanted = position.sequence, indexed, "the history lags behind");
         }
+        Ok(())
     }
 
     /// Looks up on a thread that may block.

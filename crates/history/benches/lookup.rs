@@ -4,7 +4,14 @@
 //! management records through sealed segments of 43,000 (64 MiB of 1.5 KB
 //! records), merges as `upkeep` does, and asks the questions people ask.
 //! `RECORDS=10000000` sets another size. Records are made again when they are
-//! fetched, so the journal's own reading time is not in the figures.
+//! fetched, so the journal's own reading time is not in the figures: this is
+//! for work on the index. What a `LookupEvents` call costs whole, on data that
+//! is kept, is `cargo bench -p trailbox-api --bench lookup_events`:
+//!
+//! ```text
+//! RECORDS=10000000 TRAILBOX_BENCH_DATA=/var/tmp/trailbox-10m cargo bench -p trailbox-api --bench lookup_events
+//! trailbox serve --data /var/tmp/trailbox-10m      # the same data behind the gateway
+//! ```
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -58,6 +58,12 @@ impl Cache {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Gives everything back.
+    pub(crate) fn clear(&self) {
+        let mut held = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Generations::default();
+    }
+
     pub(crate) fn get(&self, key: CacheKey) -> Option<Cached> {
         let mut held = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = held.young.get(&key) {

@@ -78,7 +78,7 @@ pub(crate) fn open_block(offset: u64, block: Bytes) -> Result<Bytes, Damage> {
     let body = block.slice(HEAD..);
     match codec {
         0 => Ok(body),
-        1 => zstd::bulk::decompress(&body, unpacked_length(&body)?)
+        1 => trailbox_journal::unpack(&body, unpacked_length(&body)?)
             .map(Bytes::from)
             .map_err(|_| Damage::Shape { what: "a compressed block" }),
         _ => Err(Damage::Shape { what: "the codec of a block" }),

@@ -43,7 +43,7 @@ impl Files {
     /// An index file for reading.
     pub(crate) fn read(&self, name: &str) -> io::Result<IndexFile> {
         let file = self.disk.open(&self.dir.join(name), true)?;
-        Ok(IndexFile { file })
+        Ok(IndexFile::Disk(file))
     }
 
     /// Stores `bytes` as `name`, replacing what was there.
@@ -74,19 +74,35 @@ impl Files {
 
 /// An open index file; stays readable when it is replaced or removed.
 #[derive(Debug)]
-pub(crate) struct IndexFile {
-    file: Box<dyn DiskFile>,
+pub(crate) enum IndexFile {
+    Disk(Box<dyn DiskFile>),
+    /// Never written: it covers what is not sealed yet.
+    Memory(Bytes),
 }
 
 impl IndexFile {
     pub(crate) fn length(&self) -> Result<u64, Damage> {
-        self.file.len().map_err(|err| Damage::Read { reason: err.to_string() })
+        match self {
+            Self::Disk(file) => file.len().map_err(|err| Damage::Read { reason: err.to_string() }),
+            Self::Memory(bytes) => Ok(bytes.len() as u64),
+        }
     }
 
     /// Exactly `length` bytes from `offset`.
     pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Bytes, Damage> {
+        let file = match self {
+            Self::Disk(file) => file,
+            Self::Memory(held) => {
+                let start = usize::try_from(offset).ok().filter(|start| *start <= held.len());
+                let start = start.ok_or(Damage::Short { offset })?;
+                let end = start.checked_add(length).filter(|end| *end <= held.len());
+                let end = end.ok_or(Damage::Short { offset })?;
+                // A copy, so that a block in the cache does not keep the whole.
+                return Ok(Bytes::copy_from_slice(&held[start..end]));
+            }
+        };
         let mut bytes = vec![0; length];
-        match self.file.read_at(offset, &mut bytes) {
+        match file.read_at(offset, &mut bytes) {
             Ok(read) if read == length => Ok(Bytes::from(bytes)),
             Ok(_) => Err(Damage::Short { offset }),
             Err(err) => Err(Damage::Read { reason: err.to_string() }),

@@ -4,6 +4,7 @@ use crate::HistoryStats;
 use crate::cache::Cache;
 use crate::codec::Damage;
 use crate::files::Files;
+use crate::frozen::Frozen;
 use crate::memory::Memory;
 use crate::row::{PartitionKey, Place, Row, category_code};
 use crate::segment::{Bounds, Scan, Segment};
@@ -34,9 +35,12 @@ pub struct HistoryOptions {
     pub management_days: u32,
     /// Days a data record can be looked up. Default 7.
     pub data_days: u32,
-    /// Bytes of young records kept in memory. Default 32 MiB.
+    /// Bytes of young records kept in memory. Default 8 MiB.
     pub payload_bytes: usize,
-    /// Bytes of index blocks kept in memory. Default 64 MiB.
+    /// Rows of what is not sealed yet that are kept ready for change, at about
+    /// 600 bytes each; more are packed. Default 32 768.
+    pub memory_rows_max: usize,
+    /// Bytes of index blocks kept in memory while somebody asks. Default 32 MiB.
     pub cache_bytes: usize,
     /// Index segments are merged up to this many records. Default 2 000 000:
     /// merging takes about 60 bytes of memory per record.
@@ -51,8 +55,9 @@ impl HistoryOptions {
             dir: dir.into(),
             management_days: 90,
             data_days: 7,
-            payload_bytes: 32 << 20,
-            cache_bytes: 64 << 20,
+            payload_bytes: 8 << 20,
+            memory_rows_max: 32_768,
+            cache_bytes: 32 << 20,
             merged_records_max: 2_000_000,
         }
     }
@@ -103,6 +108,8 @@ pub struct History {
     /// Held while index files are made, merged or dropped.
     pub(crate) builder: Mutex<()>,
     indexed: watch::Sender<u64>,
+    /// Whether everything journalled before the opening can be looked up.
+    complete: watch::Sender<bool>,
 }
 
 /// Why something was broken off.
@@ -123,6 +130,8 @@ impl From<SourceError> for Stop {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) memory: Memory,
+    /// What left `memory` before it was sealed; oldest first.
+    pub(crate) frozen: Vec<Frozen>,
     /// Ascending by first covered sequence; the streams interleave.
     pub(crate) segments: Vec<Arc<Segment>>,
     /// Newest generation entry.
@@ -131,6 +140,13 @@ pub(crate) struct State {
     pub(crate) position: u64,
     /// Entries up to here never went through `memory`.
     pub(crate) memory_from: u64,
+}
+
+impl State {
+    /// Index segments and packed parts.
+    pub(crate) fn all_segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
+        self.segments.iter().chain(self.frozen.iter().map(|part| &part.segment))
+    }
 }
 
 impl History {
@@ -147,12 +163,32 @@ impl History {
         clock: Arc<dyn Clock>,
         options: HistoryOptions,
     ) -> Result<Self, OpenError> {
+        let history = Self::begin(disk, source, clock, options)?;
+        history.build_missing()?;
+        history.complete.send_replace(true);
+        Ok(history)
+    }
+
+    /// Opens the directory and reads no record: whoever owns the history calls
+    /// [`complete`](Self::complete) next, beside everything else. Until that is
+    /// done, answers may lack what no index segment covers yet.
+    ///
+    /// # Errors
+    ///
+    /// When the directory or the journal cannot be listed.
+    pub fn begin(
+        disk: Arc<dyn Disk>,
+        source: Arc<dyn Source>,
+        clock: Arc<dyn Clock>,
+        options: HistoryOptions,
+    ) -> Result<Self, OpenError> {
         let directory = |source| OpenError::Directory { dir: options.dir.clone(), source };
         let files = Files::open(disk, options.dir.clone()).map_err(directory)?;
         let names = files.list().map_err(directory)?;
         let through = source.sealed()?.through;
         let state = State {
             memory: Memory::new(options.payload_bytes),
+            frozen: Vec::new(),
             segments: Vec::new(),
             generation: 0,
             position: through,
@@ -169,10 +205,31 @@ impl History {
             intake: Mutex::new(()),
             builder: Mutex::new(()),
             indexed: watch::Sender::new(through),
+            complete: watch::Sender::new(false),
         };
         history.adopt(names);
-        history.build_missing()?;
         Ok(history)
+    }
+
+    /// Builds what index segments are missing or damaged and reads the journal
+    /// to its end. Blocks on the disk, for long when much is missing.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be read; calling again goes on.
+    pub fn complete(&self) -> Result<(), SourceError> {
+        self.build_missing()?;
+        self.catch_up()?;
+        self.complete.send_replace(true);
+        Ok(())
+    }
+
+    /// Waits until [`complete`](Self::complete) is done, at most `patience`;
+    /// says whether it is.
+    pub async fn wait_until_complete(&self, patience: Duration) -> bool {
+        let mut complete = self.complete.subscribe();
+        let done = complete.wait_for(|complete| *complete);
+        tokio::time::timeout(patience, done).await.is_ok_and(|done| done.is_ok())
     }
 
     /// Reads the journal to its end; 0 when nothing was new, else about how
@@ -200,10 +257,13 @@ impl History {
         let count = entries.len();
         if let Some(first) = entries.first().filter(|first| first.sequence <= position) {
             tracing::warn!(sequence = first.sequence, "the journal's end was lost and rewritten");
-            self.state_mut().memory.forget_from(first.sequence);
+            if self.forget_from(first.sequence) {
+                return Ok(count.max(1));
+            }
         }
         if through != position {
             self.take_in(entries, through)?;
+            self.freeze_when_full()?;
         }
         Ok(if through == position { 0 } else { count.max(1) })
     }
@@ -218,7 +278,7 @@ impl History {
                 EntryKind::Other => {}
             }
         }
-        let segments = self.state().segments.clone();
+        let segments = self.state().all_segments().cloned().collect::<Vec<_>>();
         let mut new = Vec::with_capacity(rows.len());
         for ((key, row), payload) in rows {
             if !self.is_repeated(&key, &row, &segments)? {

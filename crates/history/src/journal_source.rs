@@ -153,6 +153,11 @@ impl Source for JournalSource {
             }
         }
     }
+
+    fn rest(&self) {
+        self.random.rest();
+        self.tail().rest();
+    }
 }
 
 fn entry(frame: StoredFrame) -> Entry {

@@ -17,6 +17,7 @@
 mod cache;
 mod codec;
 mod files;
+mod frozen;
 mod history;
 mod journal_source;
 mod lookup;

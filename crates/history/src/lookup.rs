@@ -11,6 +11,7 @@ use crate::term::{Term, TermKey};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use trailbox_clock::Micros;
 use trailbox_record::lookup;
 
@@ -30,6 +31,7 @@ impl History {
     ///
     /// When the journal cannot be read or a damaged segment not rebuilt.
     pub fn lookup(&self, query: &Query) -> Result<Page, LookupError> {
+        self.counters.asked.fetch_add(1, Ordering::Relaxed);
         for _ in 0..REBUILDS_MAX {
             match self.answer(query) {
                 Ok(page) => return Ok(page),
@@ -102,7 +104,8 @@ impl History {
         let mut keys = TermKeys { history: self, query, known: HashMap::new() };
         let state = self.state();
         let pin = query.after.map_or(state.position, |cursor| cursor.pin);
-        let mut candidates = Candidates { feeds: Vec::new(), heads: BinaryHeap::new(), pin };
+        let mut candidates =
+            Candidates { feeds: Vec::new(), heads: BinaryHeap::new(), pin, shown: None };
         for key in state.memory.partitions() {
             let Some(bounds) = self.bounds(key, query, pin) else { continue };
             let Some(terms) = keys.terms(key)? else { continue };
@@ -110,7 +113,7 @@ impl History {
             let max = wanted.reads_max.saturating_add(1);
             candidates.add_places(state.memory.find(key, &terms, &bounds, max));
         }
-        for segment in &state.segments {
+        for segment in state.all_segments() {
             for (index, entry) in segment.footer.of_account(&query.account) {
                 let Some(bounds) = self.bounds(&entry.key, query, pin) else { continue };
                 if bounds.to < entry.newest || entry.oldest < bounds.from {
@@ -229,6 +232,8 @@ struct Candidates {
     /// What each feed shows next; a feed that is not open yet shows no later than this.
     heads: BinaryHeap<Reverse<(Place, usize)>>,
     pin: u64,
+    /// A packed part and the index segment that takes its place show rows twice.
+    shown: Option<Place>,
 }
 
 impl Candidates {
@@ -257,7 +262,8 @@ impl Candidates {
                 self.heads.push(Reverse((next, at)));
                 self.feeds[at] = feed;
             }
-            if shown.is_some() {
+            if shown.is_some() && shown != self.shown {
+                self.shown = shown;
                 return Ok(shown);
             }
         }

@@ -5,7 +5,7 @@ use crate::segment::Bounds;
 use crate::source::Stream;
 use crate::term::Term;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Rows by partition, and the youngest records themselves.
 #[derive(Debug)]
@@ -18,8 +18,61 @@ pub(crate) struct Memory {
 #[derive(Debug, Default)]
 struct MemoryPartition {
     rows: BTreeMap<Place, Row>,
-    terms: HashMap<Term, BTreeSet<Place>>,
+    terms: HashMap<Term, Places>,
     ids: HashMap<[u8; 16], u64>,
+}
+
+/// The places of one term. Most terms have one, and a set for each would take
+/// more than everything else together.
+#[derive(Debug)]
+enum Places {
+    One(Place),
+    /// Oldest first: a new row comes to the end, or near it.
+    Many(Vec<Place>),
+}
+
+impl Places {
+    fn as_slice(&self) -> &[Place] {
+        match self {
+            Self::One(place) => std::slice::from_ref(place),
+            Self::Many(places) => places,
+        }
+    }
+
+    fn insert(&mut self, place: Place) {
+        if let Self::One(held) = *self {
+            *self = Self::Many(vec![held]);
+        }
+        if let Self::Many(places) = self {
+            let at = places.partition_point(|held| place < *held);
+            if places.get(at) != Some(&place) {
+                places.insert(at, place);
+            }
+        }
+    }
+
+    /// Whether any is left.
+    fn retain(&mut self, keep: impl Fn(&Place) -> bool) -> bool {
+        match self {
+            Self::One(place) => keep(place),
+            Self::Many(places) => {
+                places.retain(|place| keep(place));
+                !places.is_empty()
+            }
+        }
+    }
+
+    fn contains(&self, place: Place) -> bool {
+        self.as_slice().binary_search_by(|held| place.cmp(held)).is_ok()
+    }
+
+    /// Those from `from` to `to`, newest first.
+    fn range(&self, from: Place, to: Place) -> impl Iterator<Item = Place> {
+        let places = self.as_slice();
+        let start = places.partition_point(|held| to < *held);
+        let end = places.partition_point(|held| from <= *held);
+        places[start.min(end)..end].iter().rev().copied()
+    }
 }
 
 impl Memory {
@@ -73,7 +126,7 @@ impl Memory {
             return Vec::new();
         }
         let Some(mut sets) = partition.sets(terms) else { return Vec::new() };
-        sets.sort_by_key(|set| set.len());
+        sets.sort_by_key(|set| set.as_slice().len());
         let range = bounds.from..=bounds.to;
         let matching = |place: &Place| bounds.hold(*place);
         match sets.split_first() {
@@ -85,10 +138,9 @@ impl Memory {
                 .take(max)
                 .collect(),
             Some((least, others)) => least
-                .range(range)
-                .copied()
+                .range(bounds.from, bounds.to)
                 .filter(matching)
-                .filter(|place| others.iter().all(|set| set.contains(place)))
+                .filter(|place| others.iter().all(|set| set.contains(*place)))
                 .take(max)
                 .collect(),
         }
@@ -139,14 +191,17 @@ impl Memory {
 impl MemoryPartition {
     fn insert(&mut self, row: Row) {
         for &term in &row.terms {
-            self.terms.entry(term).or_default().insert(row.place);
+            self.terms
+                .entry(term)
+                .and_modify(|places| places.insert(row.place))
+                .or_insert(Places::One(row.place));
         }
         self.ids.insert(row.event_id, row.place.sequence);
         self.rows.insert(row.place, row);
     }
 
     /// The places of each term; `None` when one of them has no row.
-    fn sets(&self, terms: &[Term]) -> Option<Vec<&BTreeSet<Place>>> {
+    fn sets(&self, terms: &[Term]) -> Option<Vec<&Places>> {
         terms.iter().map(|term| self.terms.get(term)).collect()
     }
 
@@ -154,10 +209,9 @@ impl MemoryPartition {
         let old = |place: &Place| (first..=last).contains(&place.sequence);
         self.rows.retain(|place, _| !old(place));
         self.ids.retain(|_, sequence| !(first..=last).contains(sequence));
-        for places in self.terms.values_mut() {
-            places.retain(|place| !old(place));
-        }
-        self.terms.retain(|_, places| !places.is_empty());
+        self.terms.retain(|_, places| places.retain(|place| !old(place)));
+        self.terms.shrink_to_fit();
+        self.ids.shrink_to_fit();
     }
 }
 

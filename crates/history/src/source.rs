@@ -173,6 +173,9 @@ pub trait Source: std::fmt::Debug + Send + Sync {
         account: &str,
         id: Option<u32>,
     ) -> Result<Option<(u32, [u8; 32])>, SourceError>;
+
+    /// Nobody asks at present: what is kept for speed may be given back.
+    fn rest(&self) {}
 }
 
 /// What [`Source::sealed`] found.

@@ -26,8 +26,10 @@ pub struct HistoryStats {
     pub segment_bytes: u64,
     /// Records in index segments now.
     pub segment_records: u64,
-    /// Records in the memory index now.
+    /// Records in the memory index now, packed ones included.
     pub memory_records: u64,
+    /// Records among those that are packed.
+    pub packed_records: u64,
     /// Journal sequence up to which everything can be looked up.
     pub position: u64,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Counters {
     pub(crate) rebuilt: AtomicU64,
     pub(crate) merged: AtomicU64,
     pub(crate) dropped: AtomicU64,
+    /// Lookups since the last upkeep.
+    pub(crate) asked: AtomicU64,
 }
 
 impl Counters {
@@ -52,6 +56,7 @@ impl Counters {
     pub(crate) fn stats(&self, state: &State) -> HistoryStats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let segments = &state.segments;
+        let packed = state.frozen.iter().map(|part| part.segment.footer.rows()).sum();
         HistoryStats {
             indexed: count(&self.indexed),
             repeated: count(&self.repeated),
@@ -63,7 +68,8 @@ impl Counters {
             segments: segments.len() as u64,
             segment_bytes: segments.iter().map(|segment| segment.length).sum(),
             segment_records: segments.iter().map(|segment| segment.footer.rows()).sum(),
-            memory_records: state.memory.rows() as u64,
+            memory_records: state.memory.rows() as u64 + packed,
+            packed_records: packed,
             position: state.position,
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::codec::Damage;
 use crate::files::FINISHED;
-use crate::history::{History, Stop, lock};
+use crate::history::{History, State, Stop, lock};
 use crate::merge::{merge, next_merge};
 use crate::row::{PartitionKey, Row, stream_of_code};
 use crate::segment::{Segment, SegmentWriter, group_terms};
@@ -24,12 +24,13 @@ pub struct Upkeep {
 }
 
 /// Rows of one index segment to be, by partition.
-type Rows = BTreeMap<PartitionKey, Vec<Row>>;
+pub(crate) type Rows = BTreeMap<PartitionKey, Vec<Row>>;
 
 impl History {
     /// Makes missing index segments, merges small ones and drops what is past
     /// its retention. Blocks on the disk; lookups and
-    /// [`catch_up`](Self::catch_up) run on beside it.
+    /// [`catch_up`](Self::catch_up) run on beside it. When nobody looked
+    /// anything up since the last time, caches are given back.
     ///
     /// # Errors
     ///
@@ -39,6 +40,10 @@ impl History {
         let _builder = lock(&self.builder);
         let merged = self.merge_all()?;
         let dropped = self.drop_expired()?;
+        if self.counters.asked.swap(0, Ordering::Relaxed) == 0 {
+            self.cache.clear();
+            self.source.rest();
+        }
         Ok(Upkeep { built, merged, dropped })
     }
 
@@ -104,7 +109,7 @@ impl History {
         old: Option<&Arc<Segment>>,
     ) -> Result<(), SourceError> {
         let Some((stream, first, last)) = extent(&covered) else { return Ok(()) };
-        let from_memory = old.is_none() && self.state().memory_from < first;
+        let from_memory = old.is_none() && self.state().holds_in_memory(stream, first, last);
         let (rows, generation) = if from_memory {
             let state = self.state();
             let rows = state.memory.rows_between(stream, first, last);
@@ -118,6 +123,8 @@ impl History {
         self.change(|state| {
             state.segments.retain(|held| old.is_none_or(|old| !Arc::ptr_eq(held, old)));
             state.memory.forget(stream, first, last);
+            // Segments are made oldest first: none before this one is missing.
+            state.frozen.retain(|part| !part.is_covered(stream, last));
             state.generation = state.generation.max(segment.footer.generation);
             state.segments.push(segment);
             state.segments.sort_by_key(|held| held.footer.first());
@@ -278,7 +285,10 @@ impl History {
             newest.is_none_or(|newest| newest < horizon)
         };
         let old: Vec<_> = self.state().segments.iter().filter(|it| expired(it)).cloned().collect();
-        self.change(|state| state.segments.retain(|held| !expired(held)));
+        self.change(|state| {
+            state.segments.retain(|held| !expired(held));
+            state.frozen.retain(|part| !expired(&part.segment));
+        });
         for segment in old {
             tracing::info!(file = segment.file, "index segment dropped after its retention");
             self.remove_file(&segment.file);
@@ -290,6 +300,14 @@ impl History {
         if let Err(err) = self.files.remove(name) {
             tracing::warn!(file = name, %err, "cannot remove an index segment; it is removed at the next start");
         }
+    }
+}
+
+impl State {
+    /// Whether the memory index holds every row of `stream` from `first` to `last`.
+    fn holds_in_memory(&self, stream: Stream, first: u64, last: u64) -> bool {
+        let packed = self.frozen.iter().any(|part| part.overlaps(stream, first, last));
+        self.memory_from < first && !packed
     }
 }
 
@@ -335,7 +353,7 @@ fn corrupt(damage: Damage) -> SourceError {
     SourceError::Corrupt { reason: damage.to_string() }
 }
 
-fn write_rows(
+pub(crate) fn write_rows(
     stream: Stream,
     rows: Rows,
     covered: Vec<SealedSegment>,

@@ -43,6 +43,12 @@ impl World {
 
     /// Appends `count` records of this second and seals them.
     fn segment(&self, first: u16, count: u16, category: Category) {
+        self.append(first, count, category);
+        self.source.seal(self.clock.now());
+    }
+
+    /// Appends `count` records of this second.
+    fn append(&self, first: u16, count: u16, category: Category) {
         for id in first..first + count {
             let time = self.clock.now().seconds();
             let name = usize::from(id) % 4;
@@ -56,7 +62,6 @@ impl World {
                 time,
             }));
         }
-        self.source.seal(self.clock.now());
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -309,4 +314,48 @@ fn lookups_beside_intake_sealing_and_merging_lose_and_repeat_nothing() {
         stop.store(true, std::sync::atomic::Ordering::SeqCst);
     });
     assert_eq!(count(&history, &[Category::Management]), 2400);
+}
+
+#[test]
+fn an_open_segment_of_any_size_keeps_few_rows_unpacked_and_all_can_be_looked_up() {
+    let world = World::new();
+    let mut options = HistoryOptions::new(DIR);
+    options.memory_rows_max = 100;
+    let (disk, source) = (Arc::new(world.disk.clone()), Arc::clone(&world.source));
+    let clock = Arc::<ManualClock>::clone(&world.clock);
+    let history = History::open(disk, source, clock, options).unwrap();
+    for first in (0..2000).step_by(50) {
+        world.append(first, 50, Category::Management);
+        world.append(first + 2000, 50, Category::Data);
+        history.catch_up().unwrap();
+        let stats = history.stats();
+        assert!(stats.memory_records - stats.packed_records <= 100, "{stats:?}");
+    }
+    // A repetition of what is packed is still one.
+    world.append(7, 3, Category::Management);
+    history.catch_up().unwrap();
+    assert_eq!(history.stats().repeated, 3);
+    let both = [Category::Management, Category::Data];
+    assert_eq!((count(&history, &both), count(&history, &both[1..])), (4000, 2000));
+
+    world.source.seal(world.clock.now());
+    history.upkeep().unwrap();
+    assert_eq!((count(&history, &both), history.stats().memory_records), (4000, 0));
+}
+
+#[tokio::test]
+async fn a_history_is_complete_only_after_what_no_index_file_covers_was_read() {
+    let world = World::new();
+    world.segment(0, 200, Category::Management);
+    world.append(200, 10, Category::Management);
+    let (disk, source) = (Arc::new(world.disk.clone()), Arc::clone(&world.source));
+    let clock = Arc::<ManualClock>::clone(&world.clock);
+    let history = History::begin(disk, source, clock, HistoryOptions::new(DIR)).unwrap();
+    assert!(!history.wait_until_complete(Duration::ZERO).await);
+    assert_eq!(count(&history, &[Category::Management]), 0);
+
+    history.complete().unwrap();
+
+    assert!(history.wait_until_complete(Duration::ZERO).await);
+    assert_eq!(count(&history, &[Category::Management]), 210);
 }

@@ -294,6 +294,7 @@ fn open(disk: &SimulatedDisk, source: &Arc<MemorySource>, clock: &Arc<ManualCloc
     let mut options = HistoryOptions::new(DIR);
     // Small enough that everything happens: eviction, rereading, merging.
     (options.payload_bytes, options.cache_bytes) = (4_000, 20_000);
+    options.memory_rows_max = 25;
     options.merged_records_max = 100;
     let (disk, source) = (Arc::new(disk.clone()), Arc::clone(source));
     History::open(disk, source, Arc::<ManualClock>::clone(clock), options).unwrap()

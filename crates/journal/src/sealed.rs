@@ -9,8 +9,11 @@ use crate::format::footer::{Footer, Section, TAIL};
 use crate::format::frame::BODY_MAX;
 use crate::format::header::{HEADER_MAX, Header, HeaderError};
 use crate::format::merkle;
+use crate::frames::Frames;
+use crate::unpack::unpack;
 use crate::{Corruption, DataKeys, KeyError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// No compressed table or index grows beyond this. Bytes.
 const TABLE_MAX: usize = 256 << 20;
@@ -31,8 +34,7 @@ pub(crate) struct SealedFile {
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) blocks: Vec<Descriptor>,
-    /// Sequence and block number of each frame, by sequence.
-    pub(crate) frames: Vec<(u64, u32)>,
+    pub(crate) frames: Frames,
 }
 
 /// A block, or word that its account was erased.
@@ -80,9 +82,10 @@ impl SealedFile {
         let blocks: Option<Vec<_>> =
             (0..self.footer.blocks).map(|_| Descriptor::decode(&mut cursor)).collect();
         let offset = self.footer.index.offset;
-        let blocks = blocks
+        let mut blocks = blocks
             .filter(|_| cursor.is_done())
             .ok_or_else(|| self.corrupt(offset, "block index does not parse"))?;
+        share_names(&mut blocks);
         let table = self.section(self.footer.table, "sequence table")?;
         let frames = decode_table(&table, self.footer.count, blocks.len()).ok_or_else(|| {
             self.corrupt(self.footer.table.offset, "sequence table does not parse")
@@ -123,7 +126,7 @@ impl SealedFile {
                 .map_err(|_| self.corrupt(descriptor.offset, "block does not decrypt"))?;
             stored.truncate(len);
         }
-        let raw = zstd::bulk::decompress(&stored, raw_len)
+        let raw = unpack(&stored, raw_len)
             .map_err(|_| self.corrupt(descriptor.offset, "block does not decompress"))?;
         Block::decode(raw, descriptor.summary.count)
             .map(Opened::Block)
@@ -142,7 +145,7 @@ impl SealedFile {
         let leaves = self.leaves()?;
         let table = self.table()?;
         let offset = self.footer.leaves.offset;
-        if leaves.len() != table.frames.len()
+        if leaves.len() as u64 != table.frames.count()
             || merkle::tree_head(leaves.iter().copied()) != self.footer.head
         {
             return Err(self.corrupt(offset, "leaf hashes do not make the tree head"));
@@ -172,8 +175,8 @@ impl SealedFile {
         };
         let cipher = Cipher::new(&key, Purpose::Blocks(&self.header.salt));
         for (sequence, kind, event_id, arrival, payload) in block.leaf_inputs() {
-            let place = table.frames.binary_search_by_key(&sequence, |frame| frame.0);
-            let leaf = place.ok().and_then(|place| leaves.get(place));
+            let place = table.frames.place(sequence);
+            let leaf = place.and_then(|place| leaves.get(place));
             let fits = payload
                 .is_none_or(|payload| leaf == Some(&cipher.leaf(kind, event_id, arrival, payload)));
             if !fits {
@@ -185,11 +188,21 @@ impl SealedFile {
     }
 }
 
-fn decode_table(bytes: &[u8], count: u64, blocks: usize) -> Option<Vec<(u64, u32)>> {
+/// Blocks of one account keep its name once.
+fn share_names(blocks: &mut [Descriptor]) {
+    for at in 1..blocks.len() {
+        let (before, block) = blocks.split_at_mut(at);
+        if let Some(before) = before.last().filter(|before| before.account == block[0].account) {
+            block[0].account = Arc::clone(&before.account);
+        }
+    }
+}
+
+fn decode_table(bytes: &[u8], count: u64, blocks: usize) -> Option<Frames> {
     let count = usize::try_from(count).ok()?;
-    let raw = zstd::bulk::decompress(bytes, count.checked_mul(15)?.clamp(16, TABLE_MAX)).ok()?;
+    let raw = unpack(bytes, count.checked_mul(15)?.clamp(16, TABLE_MAX)).ok()?;
     let mut cursor = Cursor::new(&raw);
-    let mut frames = Vec::with_capacity(count.min(raw.len()));
+    let mut frames = Frames::default();
     let mut sequence = 0_u64;
     for _ in 0..count {
         sequence = sequence.checked_add(cursor.varint()?)?;
@@ -197,8 +210,9 @@ fn decode_table(bytes: &[u8], count: u64, blocks: usize) -> Option<Vec<(u64, u32
         if block as usize >= blocks {
             return None;
         }
-        frames.push((sequence, block));
+        frames.push(sequence, block)?;
     }
+    frames.shrink();
     cursor.is_done().then_some(frames)
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn count(engine: &Engine, request: &OwnRequest) -> Result<Value
         .map(|text| Assertion::parse(text).map_err(|err| invalid(err.to_string())))
         .collect::<Result<Vec<_>, _>>()?;
     let (start, end) = range(asked.start.as_ref(), asked.end.as_ref())?;
-    engine.wait_for(request).await;
+    engine.wait_for(request).await?;
     let generation = if asked.all_generations { 0 } else { engine.history.generation() };
     let query = Query {
         region: asked.region,

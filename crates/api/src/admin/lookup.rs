@@ -55,7 +55,7 @@ pub(super) async fn lookup(
 ) -> Result<Box<RawValue>, ApiError> {
     let asked: LookupRequest = json::parse(&request.body)?;
     let (query, question) = asked.query(engine, request)?;
-    engine.wait_for(request).await;
+    engine.wait_for(request).await?;
 
     let page = engine.lookup(query).await?;
 

@@ -82,7 +82,7 @@ pub(super) async fn lookup_events(
     }
     let asked: LookupEventsRequest = json::parse(&request.body)?;
     let (query, question) = asked.query(engine, account, region)?;
-    engine.wait_for(request).await;
+    engine.wait_for(request).await?;
 
     let page = engine.lookup(query).await?;
 

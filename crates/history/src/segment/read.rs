@@ -33,6 +33,15 @@ impl Segment {
     /// Opens `file` and checks its head, tail and footer.
     pub(crate) fn open(files: &Files, cache: &Arc<Cache>, file: &str) -> Result<Self, Damage> {
         let bytes = files.read(file).map_err(|err| Damage::Read { reason: err.to_string() })?;
+        Self::of(bytes, cache, file)
+    }
+
+    /// A segment that is on no disk.
+    pub(crate) fn in_memory(bytes: Vec<u8>, cache: &Arc<Cache>) -> Result<Self, Damage> {
+        Self::of(IndexFile::Memory(bytes.into()), cache, "memory")
+    }
+
+    fn of(bytes: IndexFile, cache: &Arc<Cache>, file: &str) -> Result<Self, Damage> {
         let length = bytes.length()?;
         let tail_at = length
             .checked_sub((HEAD_BYTES + TAIL_BYTES) as u64)

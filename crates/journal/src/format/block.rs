@@ -5,6 +5,7 @@ use super::frame::{Stamp, read_extension};
 use crate::{FrameKind, Payload, Position, StoredFrame};
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
 use trailbox_clock::Micros;
 
 const READ_ONLY: u8 = 1;
@@ -225,7 +226,7 @@ fn spot(cursor: &mut Cursor<'_>, len: usize) -> Option<Range<usize>> {
 /// A block's line in the index of its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Descriptor {
-    pub(crate) account: String,
+    pub(crate) account: Arc<str>,
     pub(crate) key_id: u32,
     /// Whether the block is compressed only: its account was erased.
     pub(crate) clear: bool,
@@ -267,7 +268,7 @@ impl Descriptor {
     }
 
     pub(crate) fn decode(cursor: &mut Cursor<'_>) -> Option<Self> {
-        let account = cursor.short_text()?.to_owned();
+        let account = cursor.short_text()?.into();
         let key_id = cursor.u32()?;
         let clear = cursor.u8()? != 0;
         let kinds = cursor.u8()?;

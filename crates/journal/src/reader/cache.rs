@@ -48,6 +48,11 @@ impl<K: Eq + Hash + Clone, V> Cache<K, V> {
         }
     }
 
+    pub(super) fn clear(&mut self) {
+        self.entries = HashMap::new();
+        self.weight = 0;
+    }
+
     pub(super) fn remove(&mut self, key: &K) {
         if let Some(entry) = self.entries.remove(key) {
             self.weight -= entry.weight;

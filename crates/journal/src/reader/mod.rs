@@ -123,6 +123,11 @@ impl Reader {
         self
     }
 
+    /// Gives back what is kept of opened files and blocks.
+    pub fn rest(&self) {
+        self.sealed.clear();
+    }
+
     /// Continues after `after`; [`Position::default`] starts at the oldest frame.
     pub fn from(&mut self, after: Position) {
         self.after = after;
@@ -327,6 +332,14 @@ impl Reader {
 
     fn try_fetch(&self, sequence: u64) -> Result<Option<StoredFrame>, ReadError> {
         let mut state = self.state();
+        let ports = (&*self.disk, &*self.keys, self.dir.as_path());
+        // What is sealed stays as it is: no need to look how far the writer is.
+        let known = covering(&state.segments, sequence).map(|at| state.segments[at]);
+        let within = |it: &Segment| (it.first..=it.last).contains(&sequence);
+        if let Some(segment) = known.filter(|it| it.is_sealed() && within(it)) {
+            drop(state);
+            return Ok(self.sealed.fetch(ports, &segment, sequence)?);
+        }
         let mark = read_mark(&*self.disk, &self.dir)?;
         if moved_on(state.listed_at, mark) {
             self.list(&mut state)?;
@@ -338,7 +351,6 @@ impl Reader {
         }
         if segment.is_sealed() {
             drop(state);
-            let ports = (&*self.disk, &*self.keys, self.dir.as_path());
             return Ok(self.sealed.fetch(ports, &segment, sequence)?);
         }
         let next = state.segments.get(at + 1).copied();

@@ -1,5 +1,6 @@
 //! What files there are, and the end of those nobody needs any more.
 
+use super::sealed_view::Contents;
 use super::{Limit, Reader, SegmentInfo, Stream, limit};
 use crate::ReadError;
 use crate::disk::Disk;
@@ -36,6 +37,7 @@ impl Reader {
         self.list(&mut state)?;
         let mark = read_mark(&*self.disk, &self.dir)?;
         let segments = state.segments.clone();
+        self.sealed.retain(&segments);
         let mut infos = Vec::with_capacity(segments.len() + 1);
         for (at, segment) in segments.iter().enumerate() {
             if segment.is_sealed() {
@@ -64,20 +66,17 @@ impl Reader {
         infos: &mut Vec<SegmentInfo>,
     ) -> Result<(), ReadError> {
         for stream in [Stream::Management, Stream::Data] {
-            let Some(sealed) = self.sealed.file(&*self.disk, &self.dir, segment, stream)? else {
-                continue;
-            };
-            let footer = &sealed.file.footer;
-            let arrival = |micros: i64| (footer.count > 0).then_some(Micros(micros));
+            let held = self.sealed.contents(&*self.disk, &self.dir, segment, stream)?;
+            let Some(Contents { bytes, records, arrivals }) = held else { continue };
             infos.push(SegmentInfo {
                 id: segment.first,
                 stream,
                 first: segment.first,
                 last: segment.last,
-                bytes: sealed.file.bytes,
-                records: footer.count,
-                min_arrival: arrival(footer.min_arrival),
-                max_arrival: arrival(footer.max_arrival),
+                bytes,
+                records,
+                min_arrival: arrivals.map(|arrivals| Micros(arrivals.0)),
+                max_arrival: arrivals.map(|arrivals| Micros(arrivals.1)),
             });
         }
         Ok(())

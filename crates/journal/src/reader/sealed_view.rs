@@ -9,12 +9,15 @@ use crate::sealed::{Opened, SealedFile, Table};
 use crate::{
     Corruption, DataKeys, Extension, FrameKind, KeyError, Payload, Position, StoredFrame, Stream,
 };
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use trailbox_clock::Micros;
 
-/// Sealed files kept open, with their tables. Bytes of tables.
+/// Sealed files kept open, with their tables. Bytes of memory.
 const TABLES: usize = 32 << 20;
+/// What an open file takes beside its tables, with its descriptor. Bytes.
+const OPEN_FILE: usize = 4096;
 const STREAMS: [Stream; 2] = [Stream::Management, Stream::Data];
 
 /// A sealed file and its table.
@@ -26,9 +29,20 @@ pub(super) struct Sealed {
 
 type FileKey = (u64, u64, Stream);
 
+/// What a sealed file holds, as its footer says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Contents {
+    pub(super) bytes: u64,
+    pub(super) records: u64,
+    /// Earliest and latest arrival, if there is any. µs.
+    pub(super) arrivals: Option<(i64, i64)>,
+}
+
 /// Opens sealed files and blocks, and keeps the recent ones.
 #[derive(Debug)]
 pub(super) struct SealedStore {
+    /// Of every file that was asked about and is still there: they never change.
+    contents: Mutex<HashMap<FileKey, Contents>>,
     files: Mutex<Cache<FileKey, Sealed>>,
     blocks: Mutex<Cache<(FileKey, u32), Opened>>,
 }
@@ -44,7 +58,11 @@ struct Wanted {
 impl SealedStore {
     /// Keeps at most `block_bytes` of opened blocks.
     pub(super) fn new(block_bytes: usize) -> Self {
-        Self { files: Mutex::new(Cache::new(TABLES)), blocks: Mutex::new(Cache::new(block_bytes)) }
+        Self {
+            contents: Mutex::default(),
+            files: Mutex::new(Cache::new(TABLES)),
+            blocks: Mutex::new(Cache::new(block_bytes)),
+        }
     }
 
     /// One stream of `segment`; `None` when it was dropped or never there.
@@ -65,13 +83,55 @@ impl SealedStore {
         let name = names::sealed_name(segment.first, segment.last, segment.epoch, stream);
         let file = SealedFile::open(disk, &dir.join(name))?;
         let table = file.table()?;
-        let weight = table.frames.len() * 16 + table.blocks.len() * 128;
+        let weight =
+            OPEN_FILE + table.frames.weight() + table.blocks.len() * size_of::<Descriptor>();
         let sealed = Arc::new(Sealed { file, table });
         lock(&self.files).insert(key, Arc::clone(&sealed), weight);
         Ok(Some(sealed))
     }
 
+    /// What one stream of `segment` holds; `None` when it was dropped or never
+    /// there. Reads the footer once and no table.
+    pub(super) fn contents(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        segment: &Segment,
+        stream: Stream,
+    ) -> Result<Option<Contents>, FileFault> {
+        if segment.presence(stream) != Presence::Sealed {
+            return Ok(None);
+        }
+        let key = (segment.first, segment.epoch, stream);
+        if let Some(contents) = lock(&self.contents).get(&key) {
+            return Ok(Some(*contents));
+        }
+        let name = names::sealed_name(segment.first, segment.last, segment.epoch, stream);
+        let SealedFile { bytes, footer, .. } = SealedFile::open(disk, &dir.join(name))?;
+        let arrivals = (footer.count > 0).then_some((footer.min_arrival, footer.max_arrival));
+        let contents = Contents { bytes, records: footer.count, arrivals };
+        lock(&self.contents).insert(key, contents);
+        Ok(Some(contents))
+    }
+
+    /// Forgets what is not among `segments` any more.
+    pub(super) fn retain(&self, segments: &[Segment]) {
+        lock(&self.contents).retain(|&(first, epoch, stream), _| {
+            let at = segments.partition_point(|it| (it.first, it.epoch) < (first, epoch));
+            segments.get(at).is_some_and(|it| {
+                (it.first, it.epoch) == (first, epoch) && it.presence(stream) == Presence::Sealed
+            })
+        });
+    }
+
+    /// Closes files and forgets blocks.
+    pub(super) fn clear(&self) {
+        lock(&self.blocks).clear();
+        lock(&self.files).clear();
+    }
+
     pub(super) fn forget(&self, first: u64, epoch: u64, stream: Stream) {
+        lock(&self.contents).remove(&(first, epoch, stream));
         lock(&self.files).remove(&(first, epoch, stream));
     }
 
@@ -91,15 +151,14 @@ impl SealedStore {
             if segment.data == Presence::Absent && sealed.file.footer.other_count > 0 {
                 return Err(sealed.file.corrupt(0, "the segment's data stream is missing"));
             }
-            let start = sealed.table.frames.partition_point(|(sequence, _)| *sequence < from);
-            let frames = &sealed.table.frames[start..];
-            more |= frames.len() > max;
-            wanted.extend(frames.iter().take(max).map(|&(sequence, block)| Wanted {
+            let mut frames = sealed.table.frames.from(from);
+            wanted.extend(frames.by_ref().take(max).map(|(sequence, block)| Wanted {
                 sequence,
                 block,
                 sealed: Arc::clone(&sealed),
                 stream,
             }));
+            more |= frames.next().is_some();
         }
         wanted.sort_unstable_by_key(|wanted| wanted.sequence);
         more |= wanted.len() > max;
@@ -131,9 +190,7 @@ impl SealedStore {
     ) -> Result<Option<StoredFrame>, FileFault> {
         for stream in STREAMS {
             let Some(sealed) = self.file(disk, dir, segment, stream)? else { continue };
-            let frames = &sealed.table.frames;
-            let Ok(at) = frames.binary_search_by_key(&sequence, |frame| frame.0) else { continue };
-            let block = frames[at].1;
+            let Some(block) = sealed.table.frames.block(sequence) else { continue };
             let wanted = Wanted { sequence, block, sealed: Arc::clone(&sealed), stream };
             let descriptor = &sealed.table.blocks[block as usize];
             return self.frame(keys, segment, &wanted, descriptor).map(Some);
@@ -216,7 +273,7 @@ fn blank(position: Position, descriptor: &Descriptor) -> StoredFrame {
     StoredFrame {
         position,
         kind: only.and_then(FrameKind::from_byte).unwrap_or(FrameKind::Record),
-        account: descriptor.account.clone(),
+        account: descriptor.account.to_string(),
         region: String::new(),
         category: crate::MANAGEMENT,
         read_only: false,

@@ -114,7 +114,7 @@ impl StreamWriter {
         let (summary, raw) = builder.finish();
         let mut stored = self.compressor.compress(&raw).map_err(at(&self.path, "compress"))?;
         let mut descriptor = Descriptor {
-            account,
+            account: account.into(),
             key_id,
             clear: cipher.is_none(),
             summary,

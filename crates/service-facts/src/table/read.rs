@@ -92,6 +92,11 @@ impl Table {
 
 pub(super) fn inflate(compressed: &[u8]) -> Result<Vec<u8>, TableError> {
     let failed = |reason: String| TableError::Compression { reason };
+    let said = zstd::zstd_safe::get_frame_content_size(compressed).ok().flatten();
+    if let Some(size) = said.and_then(|size| usize::try_from(size).ok()).filter(|it| *it <= CAP) {
+        // Room for exactly this much: a buffer that grows leaves its halves behind.
+        return zstd::bulk::decompress(compressed, size).map_err(|err| failed(err.to_string()));
+    }
     let decoder =
         zstd::stream::Decoder::new(compressed).map_err(|error| failed(error.to_string()))?;
     let mut bytes = Vec::new();

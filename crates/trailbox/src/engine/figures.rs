@@ -17,6 +17,7 @@ pub(super) fn text(stats: &HistoryStats) -> String {
         ("index_bytes", "Bytes of index segments.", stats.segment_bytes),
         ("index_records", "Records in index segments.", stats.segment_records),
         ("memory_records", "Records in the memory index.", stats.memory_records),
+        ("packed_records", "Records in the memory index that are packed.", stats.packed_records),
         ("position", "Journal sequence up to which everything can be looked up.", stats.position),
     ];
     let counters = counters.map(|(name, help, value)| {

@@ -29,7 +29,7 @@ pub(super) struct Follower {
 impl Follower {
     /// Follows the journal until `stopped`.
     pub(super) async fn run(mut self, woken: Arc<Notify>, mut stopped: watch::Receiver<bool>) {
-        let upkeep = tokio::spawn(upkeep(self.history.clone(), stopped.clone()));
+        let opening = tokio::spawn(complete(self.history.clone(), stopped.clone()));
         let mut snapshot_at = Instant::now() + SNAPSHOT_EVERY;
         loop {
             tokio::select! {
@@ -37,10 +37,13 @@ impl Follower {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 () = told(&mut stopped) => break,
             }
-            let history = self.history.clone();
-            let caught_up = tokio::task::spawn_blocking(move || history.catch_up()).await;
-            if let Ok(Err(err)) = caught_up {
-                tracing::error!(error = %err, "the history cannot read the journal");
+            // Before that, whoever completes the history reads the journal.
+            if self.history.wait_until_complete(Duration::ZERO).await {
+                let history = self.history.clone();
+                let caught_up = tokio::task::spawn_blocking(move || history.catch_up()).await;
+                if let Ok(Err(err)) = caught_up {
+                    tracing::error!(error = %err, "the history cannot read the journal");
+                }
             }
             let due = snapshot_at <= Instant::now();
             if let Err(err) = self.registry.take_in(&mut self.reader, due).await {
@@ -50,8 +53,28 @@ impl Follower {
                 snapshot_at = Instant::now() + SNAPSHOT_EVERY;
             }
         }
-        upkeep.abort();
+        opening.abort();
     }
+}
+
+/// Completes the history, then keeps its files up.
+async fn complete(history: Arc<History>, mut stopped: watch::Receiver<bool>) {
+    let begun = Instant::now();
+    loop {
+        let opening = history.clone();
+        match tokio::task::spawn_blocking(move || opening.complete()).await {
+            Ok(Ok(())) => break,
+            Ok(Err(err)) => tracing::error!(error = %err, "the history cannot be completed"),
+            Err(err) => tracing::error!(error = %err, "completing the history failed"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(UPKEEP_EVERY) => {}
+            () = told(&mut stopped) => return,
+        }
+    }
+    let (indexed, took) = (history.indexed(), begun.elapsed());
+    tracing::info!(indexed, ?took, "the history is complete");
+    upkeep(history, stopped).await;
 }
 
 async fn upkeep(history: Arc<History>, mut stopped: watch::Receiver<bool>) {

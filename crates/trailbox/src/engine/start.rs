@@ -18,7 +18,7 @@ use trailbox_clock::{Clock, Random};
 use trailbox_history::{History, HistoryOptions, JournalSource};
 use trailbox_identity::{AccessKey, AccountId, Principal, Sealer, Secret};
 use trailbox_journal::disk::{Disk, RealDisk};
-use trailbox_journal::{DataKeys, Position, Reader};
+use trailbox_journal::{DataKeys, FrameKind, Position, Reader};
 use trailbox_keys::LocalKeys;
 use trailbox_state::{Ports, Registration, State};
 use trailbox_store::Auth;
@@ -38,7 +38,8 @@ pub(super) struct Started {
     pub(super) held: Held,
 }
 
-/// Opens everything. Nothing is answered before the history has caught up.
+/// Opens everything. The history is not complete yet: the follower sees to that,
+/// and lookups wait for it, while everything else is answered.
 pub(super) async fn start(settings: EngineSettings) -> anyhow::Result<Started> {
     let data = DataDir::open(&settings.data)?;
     let held = take_over(&data).await?;
@@ -60,6 +61,7 @@ pub(super) async fn start(settings: EngineSettings) -> anyhow::Result<Started> {
         None => Position::default(),
     };
     reader.from(position);
+    reader.only(&[FrameKind::Learned]);
     let directory = Arc::new(state.directory().await?);
     let registry = Arc::new(Registry {
         state: state.clone(),
@@ -78,9 +80,7 @@ pub(super) async fn start(settings: EngineSettings) -> anyhow::Result<Started> {
         data_days: settings.data_days,
         ..HistoryOptions::new(data.join("history"))
     };
-    let history = Arc::new(History::open(disk, source, clock.clone(), options)?);
-    let history =
-        tokio::task::spawn_blocking(move || history.catch_up().map(|_| history)).await??;
+    let history = Arc::new(History::begin(disk, source, clock.clone(), options)?);
 
     let api = Engine::new(EngineParts {
         history: history.clone(),

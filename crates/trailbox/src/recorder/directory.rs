@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use trailbox_gateway::SharedDirectory;
 use trailbox_identity::Directory;
 use trailbox_journal::disk::RealDisk;
-use trailbox_journal::{DataKeys, Reader};
+use trailbox_journal::{DataKeys, FrameKind, Reader};
 use trailbox_keys::MasterKey;
 
 /// How often the snapshot is looked at, beside the calls that change it.
@@ -73,6 +73,7 @@ impl Principals {
         let mut reader =
             Reader::open(Arc::new(RealDisk), self.keys.clone(), self.data.join("journal"))?;
         reader.from(position);
+        reader.only(&[FrameKind::Learned]);
         for (_, fact) in snapshot::learned_since(&mut reader)? {
             directory.learn(fact);
         }
