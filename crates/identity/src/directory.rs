@@ -442,9 +442,15 @@ mod tests {
         let fact = Fact::Session(Box::new(ended));
         directory.learn(Learned { fact, ..key("", "", 1) });
         directory.learn(key("bob", "second", 4));
-        assert_eq!(directory.key("AKIALEARNED").unwrap().secret.as_ref().unwrap().expose(), "first");
+        assert_eq!(
+            directory.key("AKIALEARNED").unwrap().secret.as_ref().unwrap().expose(),
+            "first"
+        );
         directory.learn(key("bob", "second", 5));
-        assert_eq!(directory.key("AKIALEARNED").unwrap().secret.as_ref().unwrap().expose(), "second");
+        assert_eq!(
+            directory.key("AKIALEARNED").unwrap().secret.as_ref().unwrap().expose(),
+            "second"
+        );
         assert_eq!(directory.learned_keys(), 1);
     }
 }

@@ -124,7 +124,10 @@ fn no_answer_replaces_what_an_administrator_registered() {
     take(&mut directory, &create_key("Mallory", "AKIAROOT"), &alice);
     take(&mut directory, &assume_role("deploy", "AROA1", "s1", "AKIAALICE", ""), &alice);
     take(&mut directory, &create_user("Alice", "AIDAMALLORY"), &alice);
-    assert_eq!(directory.key("AKIAROOT").unwrap().secret.as_ref().unwrap().expose(), "secret of AKIAROOT");
+    assert_eq!(
+        directory.key("AKIAROOT").unwrap().secret.as_ref().unwrap().expose(),
+        "secret of AKIAROOT"
+    );
     assert_eq!(
         caller(&directory, "AKIAALICE").user_identity["principalId"],
         "AIDAALICE00000000000A"

@@ -204,7 +204,10 @@ async fn a_key_that_belongs_to_another_refuses_the_whole_registration() {
     assert_eq!(err.to_string(), want);
     assert_eq!(state.principals().await.unwrap().len(), 1);
     let directory = state.directory().await.unwrap();
-    assert_eq!(directory.key("AKIAALICE").unwrap().secret.as_ref().unwrap().expose(), "secret of AKIAALICE");
+    assert_eq!(
+        directory.key("AKIAALICE").unwrap().secret.as_ref().unwrap().expose(),
+        "secret of AKIAALICE"
+    );
 }
 
 #[tokio::test]
