@@ -195,7 +195,7 @@ fn tls(
     match ca_file {
         // The authorities the system has and cannot read are left out.
         None => {
-            drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs))
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         Some(path) => {
             let wrong = |reason: String| unusable(format!("{}: {reason}", path.display()));

@@ -78,7 +78,8 @@ async fn pages(
     loop {
         let mut form = format!("Action={action}&Version=2010-05-08&MaxItems={PAGE}{fields}");
         if !marker.is_empty() {
-            form += &format!("&Marker={}", utf8_percent_encode(&marker, NON_ALPHANUMERIC));
+            let marker = utf8_percent_encode(&marker, NON_ALPHANUMERIC).to_string();
+            form.extend(["&Marker=", &marker]);
         }
         let what = action.to_owned();
         let ask = Ask { method: "POST", target: "/".to_owned(), form, what };

@@ -37,7 +37,8 @@ enum Page {
 struct User {
     #[serde(default)]
     tenant: String,
-    user_id: String,
+    #[serde(rename = "user_id")]
+    id: String,
     #[serde(default)]
     suspended: Flag,
     /// Absent for those who may read users without their keys.
@@ -47,9 +48,10 @@ struct User {
 #[derive(Deserialize)]
 struct Key {
     user: String,
-    access_key: String,
-    #[serde(default)]
-    secret_key: String,
+    #[serde(rename = "access_key")]
+    id: String,
+    #[serde(rename = "secret_key", default)]
+    secret: String,
     /// Newer releases switch single keys.
     active: Option<Flag>,
 }
@@ -101,7 +103,7 @@ async fn names(client: &Client<'_>) -> Result<BTreeSet<String>, SourceError> {
     loop {
         let mut target = format!("/admin/metadata/user?format=json&max-entries={PAGE}");
         if let Some(marker) = &marker {
-            target += &format!("&marker={}", utf8_percent_encode(marker, QUERY));
+            target.extend(["&marker=", &utf8_percent_encode(marker, QUERY).to_string()]);
         }
         let ask = get(target, "the list of users".to_owned());
         let page: Page = parse(&ask, &good(&ask, client.send(&ask).await?)?)?;
@@ -148,8 +150,8 @@ async fn user(client: &Client<'_>, name: String) -> Result<Option<User>, SourceE
 impl User {
     fn full_name(&self) -> String {
         match &*self.tenant {
-            "" => self.user_id.clone(),
-            tenant => format!("{tenant}${}", self.user_id),
+            "" => self.id.clone(),
+            tenant => format!("{tenant}${}", self.id),
         }
     }
 }
@@ -158,7 +160,7 @@ impl User {
 fn found(user: User, prefix: &str) -> Vec<FoundUser> {
     let name = user.full_name();
     let is_subuser = |of: &str| {
-        let rest = of.strip_prefix(&name).or_else(|| of.strip_prefix(&user.user_id));
+        let rest = of.strip_prefix(&name).or_else(|| of.strip_prefix(&user.id));
         rest.and_then(|rest| rest.strip_prefix(':')).map(|sub| format!("{name}:{sub}"))
     };
     let mut by_name = BTreeMap::from([(name.clone(), Vec::new())]);
@@ -166,8 +168,8 @@ fn found(user: User, prefix: &str) -> Vec<FoundUser> {
     for key in user.keys.unwrap_or_default() {
         let holder = is_subuser(&key.user).unwrap_or_else(|| name.clone());
         by_name.entry(holder).or_default().push(FoundKey {
-            id: key.access_key,
-            secret: (!key.secret_key.is_empty()).then(|| Secret::from(key.secret_key)),
+            id: key.id,
+            secret: (!key.secret.is_empty()).then(|| Secret::from(key.secret)),
             active: let_in && key.active.is_none_or(Flag::is_set),
         });
     }
@@ -232,7 +234,10 @@ fn broken(ask: &Ask, rule: &str) -> SourceError {
 mod tests {
     use super::{User, found};
 
-    fn names_and_keys(json: &str) -> Vec<(String, Vec<(String, bool, bool)>)> {
+    /// Name; id, whether there is a secret, whether it is active.
+    type Told = (String, Vec<(String, bool, bool)>);
+
+    fn names_and_keys(json: &str) -> Vec<Told> {
         let user: User = serde_json::from_str(json).unwrap();
         let keys = |user: &crate::FoundUser| {
             let key = |key: &crate::FoundKey| (key.id.clone(), key.secret.is_some(), key.active);
