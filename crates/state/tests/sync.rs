@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use trailbox_clock::{ManualClock, Micros, SeededRandom};
 use trailbox_identity::{
-    AccessKey, Admission, Directory, Fact, Learned, Principal, Sealer, Trust, UnsealError,
+    AccessKey, Admission, Directory, Fact, Learned, Principal, Sealer, Secret, Trust, UnsealError,
 };
 use trailbox_state::{Listed, ListedKey, Ports, Registration, State, StateError, Sync, Synced};
 
@@ -51,7 +51,7 @@ async fn sync(state: &State, source: &str, listed: &[Listed]) -> Result<Synced, 
 }
 
 fn secret<'a>(directory: &'a Directory, id: &str) -> Option<&'a str> {
-    directory.key(id).unwrap().secret.as_ref().map(|secret| secret.expose())
+    directory.key(id).unwrap().secret.as_ref().map(Secret::expose)
 }
 
 fn counts(done: &Synced) -> [u64; 5] {

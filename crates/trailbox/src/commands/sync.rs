@@ -49,14 +49,14 @@ pub(crate) struct SyncArgs {
 #[group(required = true, multiple = false)]
 struct SecretArgs {
     /// Read the secret from standard input.
-    #[arg(long)]
-    secret_stdin: bool,
+    #[arg(long = "secret-stdin")]
+    stdin: bool,
     /// Read the secret from a file.
-    #[arg(long, value_name = "FILE")]
-    secret_file: Option<PathBuf>,
+    #[arg(long = "secret-file", value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Read the secret from an environment variable.
-    #[arg(long, value_name = "NAME")]
-    secret_env: Option<String>,
+    #[arg(long = "secret-env", value_name = "NAME")]
+    env: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -108,13 +108,14 @@ impl SyncArgs {
 
 impl SecretArgs {
     fn read(&self) -> anyhow::Result<String> {
-        let text = match (&self.secret_file, &self.secret_env) {
-            (Some(place), _) => std::fs::read_to_string(place)
+        let text = match (self.stdin, &self.file, &self.env) {
+            (true, _, _) => return super::principal::secret(),
+            (false, Some(place), _) => std::fs::read_to_string(place)
                 .with_context(|| format!("cannot read {}", place.display()))?,
-            (None, Some(name)) => {
+            (false, None, Some(name)) => {
                 std::env::var(name).with_context(|| format!("{name} is not set"))?
             }
-            (None, None) => return super::principal::secret(),
+            (false, None, None) => bail!("say where the secret of `--access-key-id` is"),
         };
         let secret = text.trim();
         if secret.is_empty() {

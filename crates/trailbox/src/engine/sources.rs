@@ -7,6 +7,7 @@ use super::people::{Registry, unavailable};
 use super::settings::ConfiguredSync;
 use crate::stop::told;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -71,9 +72,9 @@ impl Sources {
         let mut text = String::new();
         for (name, kind, help, value) in METRICS {
             let name = format!("trailbox_principal_sync_{name}");
-            text += &format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
             for (source, figures) in &figures {
-                text += &format!("{name}{{source=\"{source}\"}} {}\n", value(figures));
+                let _ = writeln!(text, "{name}{{source=\"{source}\"}} {}", value(figures));
             }
         }
         text
