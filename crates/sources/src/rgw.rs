@@ -26,7 +26,7 @@ enum Page {
     Paged {
         keys: Vec<String>,
         #[serde(default)]
-        truncated: bool,
+        truncated: Flag,
         marker: Option<String>,
         count: Option<u64>,
     },
@@ -56,12 +56,21 @@ struct Key {
     active: Option<Flag>,
 }
 
-/// `true` or 1, by release.
+/// `true`, `"true"` or 1, by release and by place: 16.2 writes `truncated` as text
+/// and `suspended` as a number.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
 enum Flag {
     Bool(bool),
     Number(i64),
+    Word(Word),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    True,
+    False,
 }
 
 impl Default for Flag {
@@ -74,6 +83,7 @@ impl Flag {
     const fn is_set(self) -> bool {
         match self {
             Self::Bool(set) => set,
+            Self::Word(word) => matches!(word, Word::True),
             Self::Number(number) => number != 0,
         }
     }
@@ -109,7 +119,9 @@ async fn names(client: &Client<'_>) -> Result<BTreeSet<String>, SourceError> {
         let page: Page = parse(&ask, &good(&ask, client.send(&ask).await?)?)?;
         let (keys, truncated, next, count) = match page {
             Page::All(keys) => (keys, false, None, None),
-            Page::Paged { keys, truncated, marker, count } => (keys, truncated, marker, count),
+            Page::Paged { keys, truncated, marker, count } => {
+                (keys, truncated.is_set(), marker, count)
+            }
         };
         if count.is_some_and(|count| count != keys.len() as u64) {
             let rule = format!("`count` is the number of keys, which is {}", keys.len());
@@ -264,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_suspended_user_has_no_key_that_counts() {
-        for suspended in ["1", "true"] {
+        for suspended in ["1", "true", "\"true\""] {
             let json = format!(
                 r#"{{"user_id":"al","suspended":{suspended},
                      "keys":[{{"user":"al","access_key":"K1","secret_key":"s","active":true}}]}}"#
