@@ -48,6 +48,7 @@ class Rgw:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize, disable_nagle_algorithm = 1 << 16, True
 
             def log_message(self, *_):
                 pass
