@@ -101,7 +101,7 @@ mod tests {
             (without_secret, "secret_file"),
             (format!("{GOOD}every = '1ms'"), "1ms"),
             (format!("{GOOD}account = '12'"), "12"),
-            (format!("{GOOD}evry = '5m'"), "evry"),
+            (format!("{GOOD}interval = '5m'"), "interval"),
         ];
         for (text, named) in cases {
             let err = format!("{:#}", Config::parse(&text).unwrap_err());
