@@ -21,5 +21,5 @@ mod sts;
 mod throttle;
 
 pub use engine::{Engine, EngineOptions, EngineParts};
-pub use people::{Addition, People, PeopleError};
+pub use people::{Addition, People, PeopleError, SyncOrder, SyncReport};
 pub use request::{OwnAnswer, OwnRequest};

@@ -24,6 +24,9 @@ pub struct OwnRequest {
     pub request_id: String,
     /// The journal's end when the call arrived: what was recorded before must be seen.
     pub position: Option<Position>,
+    /// Calls recorded since the recorder started: verified here, vouched for by
+    /// an upstream, merely claimed, without a claim.
+    pub calls: Option<[u64; 4]>,
 }
 
 impl OwnRequest {

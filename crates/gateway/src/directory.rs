@@ -37,7 +37,11 @@ impl SharedDirectory {
 
     /// Puts another directory in place, such as after principals were edited.
     pub fn replace(&self, directory: Directory) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = directory;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, directory);
+        drop(current);
+        // Giving back thousands of principals takes a while: nobody waits for it.
+        drop(old);
     }
 
     /// Puts another directory in place with what was learned beside it.
@@ -51,7 +55,9 @@ impl SharedDirectory {
         for fact in facts() {
             directory.learn(fact);
         }
-        *current = directory;
+        let old = std::mem::replace(&mut *current, directory);
+        drop(current);
+        drop(old);
     }
 
     /// Says how the directory is loaded anew; only the first one counts.

@@ -23,6 +23,8 @@ pub(crate) struct Told<'a> {
     pub(crate) request_id: &'a str,
     /// What was durable when the call came: whoever reads must have read so far.
     pub(crate) position: Position,
+    /// Recorded calls since the start: verified, upstream, claimed, none.
+    pub(crate) calls: &'a str,
 }
 
 /// The raw head with our fields at its end and the client's of that name gone.
@@ -44,6 +46,7 @@ pub(crate) fn head(raw: &[u8], told: &Told<'_>) -> Vec<u8> {
         ("region", told.region),
         ("request-id", told.request_id),
         ("position", &position),
+        ("calls", told.calls),
     ] {
         // A Region or service comes from the client's own signature.
         let value: String = value.chars().filter(|c| !c.is_control()).collect();
@@ -69,6 +72,7 @@ mod tests {
             region: "us-east-1\r\nx-evil: 1",
             request_id: "id",
             position: Position::default(),
+            calls: "4 3 2 1",
         };
         let head = String::from_utf8(head(raw, &told)).unwrap();
         assert!(head.starts_with("POST / HTTP/1.1\r\nHost: h\r\nx-Y: 1\r\nx-trailbox-service: "));

@@ -14,6 +14,14 @@ pub const RECORDED: &str = "trailbox_recorded_total";
 pub const JOURNALLED: &str = "trailbox_journalled_total";
 /// Calls whose caller nobody vouched for. Counter.
 pub const UNVERIFIED: &str = "trailbox_unverified_total";
+/// Recorded calls by `trust`: `verified` here, `upstream`, `claimed` or `none`. Counter.
+/// The share of verified calls:
+/// `sum(rate(trailbox_calls_total{trust="verified"}[5m])) / sum(rate(trailbox_calls_total[5m]))`.
+pub const CALLS: &str = "trailbox_calls_total";
+/// Keys learned from answers and held now, at most 100,000. Gauge.
+pub const LEARNED_KEYS: &str = "trailbox_learned_keys";
+/// Learned keys forgotten before their end, for room. Counter.
+pub const LEARNED_EVICTED: &str = "trailbox_learned_keys_evicted_total";
 /// Records of calls that could not be decoded, by `service`. Counter.
 pub const UNDECODABLE: &str = "trailbox_undecodable_total";
 /// Requests answered with an error of our own, by `reason`. Counter.
@@ -39,6 +47,9 @@ pub fn describe() {
     describe_counter!(RECORDED, "Records built.");
     describe_counter!(JOURNALLED, "Frames known to be durable.");
     describe_counter!(UNVERIFIED, "Calls whose caller nobody vouched for.");
+    describe_counter!(CALLS, "Recorded calls by how far their caller is proved.");
+    describe_gauge!(LEARNED_KEYS, "Keys learned from answers and held now.");
+    describe_counter!(LEARNED_EVICTED, "Learned keys forgotten before their end, for room.");
     describe_counter!(UNDECODABLE, "Records of calls that could not be decoded.");
     describe_counter!(REFUSED, "Requests answered with an error of our own.");
     describe_counter!(UNRECORDED, "Calls that passed unrecorded.");
@@ -47,8 +58,11 @@ pub fn describe() {
     describe_histogram!(ADDED_SECONDS, "Seconds a call spent in the gateway itself.");
     describe_histogram!(UPSTREAM_SECONDS, "Seconds from the last request byte to the answer.");
     describe_histogram!(JOURNAL_SECONDS, "Seconds until a frame was durable.");
-    for name in [SEEN, RECORDED, JOURNALLED, UNVERIFIED] {
+    for name in [SEEN, RECORDED, JOURNALLED, UNVERIFIED, LEARNED_EVICTED] {
         metrics::counter!(name).increment(0);
+    }
+    for trust in crate::seen::TRUSTS {
+        metrics::counter!(CALLS, "trust" => trust).increment(0);
     }
 }
 

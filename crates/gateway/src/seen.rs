@@ -4,7 +4,36 @@
 //! records are reconciled with.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use trailbox_identity::Trust;
+
+/// The labels of [`Trusted`], strongest first.
+pub(crate) const TRUSTS: [&str; 4] = ["verified", "upstream", "claimed", "none"];
+
+/// Recorded calls since the start, by how far their caller is proved.
+#[derive(Debug, Default)]
+pub(crate) struct Trusted([AtomicU64; 4]);
+
+impl Trusted {
+    /// Counts one call.
+    pub(crate) fn count(&self, trust: Trust) {
+        let place = match trust {
+            Trust::Verified => 0,
+            Trust::Upstream => 1,
+            Trust::Claimed => 2,
+            Trust::None => 3,
+        };
+        metrics::counter!(crate::observe::CALLS, "trust" => TRUSTS[place]).increment(1);
+        self.0[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counts in the order of [`TRUSTS`], separated by spaces.
+    pub(crate) fn text(&self) -> String {
+        let counts = self.0.each_ref().map(|count| count.load(Ordering::Relaxed).to_string());
+        counts.join(" ")
+    }
+}
 
 /// Calls seen since the last [`Seen::take`], by account and Region.
 #[derive(Debug, Default)]
@@ -41,7 +70,17 @@ impl Drop for SeenCall<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Seen;
+    use super::{Seen, Trusted};
+    use trailbox_identity::Trust;
+
+    #[test]
+    fn calls_are_counted_by_how_far_their_caller_is_proved() {
+        let trusted = Trusted::default();
+        for trust in [Trust::Verified, Trust::None, Trust::Claimed, Trust::Verified] {
+            trusted.count(trust);
+        }
+        assert_eq!(trusted.text(), "2 0 1 1");
+    }
 
     #[test]
     fn a_call_counts_once_under_the_account_it_ended_with() {

@@ -5,7 +5,7 @@ use crate::config::{GatewayConfig, SessionTokenRule};
 use crate::directory::SharedDirectory;
 use crate::gateway::{GatewayParts, MetricsText, Mode};
 use crate::outage::Outage;
-use crate::seen::Seen;
+use crate::seen::{Seen, Trusted};
 use crate::upstream::{Answerers, ClientTlsError, Dial};
 use crate::wire::HeadLimits;
 use std::sync::Arc;
@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) answerers: Answerers,
     pub(crate) budget: Budget,
     pub(crate) seen: Seen,
+    pub(crate) trusted: Trusted,
     pub(crate) outage: Outage,
     pub(crate) signing_keys: SigningKeyCache,
     pub(crate) settings: RecordSettings,
@@ -89,6 +90,7 @@ impl Shared {
             },
             budget: Budget::new(limits.unverified_rate, limits.unverified_burst),
             seen: Seen::default(),
+            trusted: Trusted::default(),
             outage: Outage::default(),
             signing_keys: SigningKeyCache::new(SIGNING_KEYS),
             settings: RecordSettings { session_tokens },

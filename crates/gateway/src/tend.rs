@@ -1,9 +1,9 @@
 //! What goes on beside the listeners: counts, probes, forgetting.
 
 use crate::call::plain;
-use crate::outage;
 use crate::shared::Shared;
 use crate::upstream::probe_all;
+use crate::{observe, outage};
 use bytes::Bytes;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -27,18 +27,33 @@ pub(crate) fn start(shared: &Arc<Shared>) {
 async fn count(shared: Weak<Shared>) {
     let mut ticks = tokio::time::interval(SEEN_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut since_expiry = 0;
+    let (mut since_expiry, mut evicted) = (0, 0);
     loop {
         ticks.tick().await;
         let Some(shared) = shared.upgrade() else { return };
         outage::tell(&shared).await;
         journal_seen(&shared).await;
+        learned(&shared, &mut evicted);
         since_expiry += 1;
         if EXPIRE_EVERY <= since_expiry {
             since_expiry = 0;
             shared.directory.expire(shared.clock.now());
         }
     }
+}
+
+/// Says how many keys are learned, and how many had to make room since the last time.
+fn learned(shared: &Shared, evicted: &mut u64) {
+    let (held, gone) = {
+        let directory = shared.directory.read();
+        (directory.learned_keys(), directory.evicted())
+    };
+    // A directory that was replaced counts from zero.
+    let more = gone.checked_sub(*evicted).unwrap_or(gone);
+    *evicted = gone;
+    metrics::counter!(observe::LEARNED_EVICTED).increment(more);
+    #[expect(clippy::cast_precision_loss, reason = "at most 100,000")]
+    metrics::gauge!(observe::LEARNED_KEYS).set(held as f64);
 }
 
 async fn probe(shared: Weak<Shared>) {

@@ -151,10 +151,14 @@ fn signed(
     let directory = shared.directory.read();
     let (key, proved) = match directory.admit(&id, token, now) {
         Admission::Known(key) => {
-            let Some(proved) = directory.caller(&id, now) else {
+            let (Some(proved), Some(secret)) = (directory.caller(&id, now), &key.secret) else {
                 return nobody(shared, &id);
             };
-            (shared.signing_keys.get(&claim, &key.secret), proved)
+            (shared.signing_keys.get(&claim, secret), proved)
+        }
+        Admission::Unproven(_) => {
+            let (caller, standing) = unproven(shared, &id, directory.caller(&id, now));
+            return (caller, standing, BodyDuty::None);
         }
         Admission::Refused(why) => {
             let caller = Arc::new(Caller::claimed(&id, shared.claimed_account()));
@@ -215,13 +219,14 @@ fn version_2(
     let wrong = match directory.admit(id, token, now) {
         Admission::Unknown => return unknown(shared, id),
         Admission::Refused(why) => wrong_key(&why),
+        Admission::Unproven(_) => return unproven(shared, id, directory.caller(id, now)),
         Admission::Known(key) => {
-            match trailbox_sigv4::verify_v2(head, key.secret.expose().as_bytes(), now) {
+            let (Some(proved), Some(secret)) = (directory.caller(id, now), &key.secret) else {
+                return unknown(shared, id);
+            };
+            match trailbox_sigv4::verify_v2(head, secret.expose().as_bytes(), now) {
+                Ok(()) => return (proved, Standing::Proved),
                 Err(error) => Wrong::Proof(error),
-                Ok(()) => match directory.caller(id, now) {
-                    Some(proved) => return (proved, Standing::Proved),
-                    None => return unknown(shared, id),
-                },
             }
         }
     };
@@ -230,7 +235,13 @@ fn version_2(
 
 /// Nobody knows the key.
 fn unknown(shared: &Shared, id: &str) -> (Arc<Caller>, Standing) {
-    let vouched = Arc::new(Caller::upstream(id, &shared.account));
+    unproven(shared, id, None)
+}
+
+/// The key is known without its secret: an upstream that verifies and accepts
+/// it makes the call `owner`'s; until then it is a claim as any other.
+fn unproven(shared: &Shared, id: &str, owner: Option<Arc<Caller>>) -> (Arc<Caller>, Standing) {
+    let vouched = owner.unwrap_or_else(|| Arc::new(Caller::upstream(id, &shared.account)));
     let wrong = Wrong::UnknownKey;
     let standing = Standing::Unchecked { vouched, named: None, wrong, unknown_key: true };
     (Arc::new(Caller::claimed(id, shared.claimed_account())), standing)

@@ -40,7 +40,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The holder of a key whose signature was verified here.
+    /// The holder of a key whose signature was verified, here or by an upstream.
     ///
     /// It is trusted no further than the one who made the key was. Whether the
     /// key counts now is not looked at: [`AccessKey::check`] does that.
@@ -59,8 +59,9 @@ impl Caller {
     }
 
     /// A learned key never administrates: its maker may have had fewer rights here.
+    /// Nor does one without a secret: nobody proves it here.
     fn of_principal(principal: &Principal, key: &AccessKey) -> Self {
-        let registered = key.origin == Origin::Registered;
+        let registered = key.origin == Origin::Registered && key.secret.is_some();
         Self {
             account: principal.account.clone(),
             user_identity: user_identity::principal(principal, &principal.account, &key.id),

@@ -46,6 +46,26 @@ pub(crate) mod exposed {
     }
 }
 
+/// A secret that may be absent, in clear: only for bytes that the caller seals.
+pub(crate) mod maybe_exposed {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use trailbox_sigv4::SecretText;
+
+    #[allow(clippy::ref_option, reason = "serde's signature")]
+    pub(crate) fn serialize<S: Serializer>(
+        secret: &Option<SecretText>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(SecretText::expose).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<SecretText>, D::Error> {
+        Ok(Option::<String>::deserialize(from)?.map(SecretText::new))
+    }
+}
+
 /// A hash as hexadecimal digits.
 pub(crate) mod maybe_hash {
     use serde::de::Error as _;

@@ -9,6 +9,7 @@ use crate::caller::Caller;
 use crate::key::{AccessKey, KeyRefusal, Origin, Owner};
 use crate::learned::{Fact, Learned};
 use crate::principal::{Principal, PrincipalKind};
+use crate::trust::Trust;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -47,6 +48,8 @@ type Handle = (String, &'static str, String);
 pub enum Admission<'a> {
     /// It counts; its secret proves the signature.
     Known(&'a AccessKey),
+    /// It counts, and its secret is not known: nothing can be proved here.
+    Unproven(&'a AccessKey),
     /// It is known and does not count now.
     Refused(KeyRefusal),
     /// Nobody knows it.
@@ -125,7 +128,13 @@ impl Directory {
     }
 
     /// Registers a key, replacing any of the same id.
+    ///
+    /// A learned key of the same owner stays where the registered one has no
+    /// secret: it proves more.
     pub fn add_key(&mut self, key: AccessKey) {
+        if self.key(&key.id).is_some_and(|held| proves_more(held, &key)) {
+            return;
+        }
         self.drop_end(&key.id);
         self.keys.insert(key.id.clone(), Entry { key, caller: OnceLock::new() });
     }
@@ -156,10 +165,15 @@ impl Directory {
     #[must_use]
     pub fn admit(&self, id: &str, token: Option<&str>, now: Micros) -> Admission<'_> {
         let Some(key) = self.key(id) else { return Admission::Unknown };
-        key.check(token, now).map_or_else(Admission::Refused, |()| Admission::Known(key))
+        match key.check(token, now) {
+            Err(why) => Admission::Refused(why),
+            Ok(()) if key.secret.is_none() => Admission::Unproven(key),
+            Ok(()) => Admission::Known(key),
+        }
     }
 
-    /// The caller of a verified signature under the key `id`, made once and kept.
+    /// The caller of an accepted signature under the key `id`, made once and kept.
+    /// It is trusted as far as [`AccessKey::trust`] says.
     ///
     /// `None` when nobody knows the key or its time is over at `now`.
     #[must_use]
@@ -206,6 +220,7 @@ impl Directory {
     /// A key stays with its owner while it lives: an answer that shows its id
     /// again would make somebody out of somebody else. Only a session with the
     /// same secret gives way to a newer one: some emulators give one to all.
+    /// A registered key without a secret gives way to its owner's own.
     fn learn_key(&mut self, key: AccessKey, now: Micros) {
         let stays = |held: &AccessKey| {
             let lives = held.expires.is_none_or(|end| now < end);
@@ -213,7 +228,7 @@ impl Directory {
             let renewed = session(held) && session(&key) && held.secret == key.secret;
             held.origin == Origin::Registered || (lives && !renewed)
         };
-        if self.key(&key.id).is_some_and(stays) {
+        if self.key(&key.id).is_some_and(|held| stays(held) && !proves_more(&key, held)) {
             return;
         }
         self.drop_end(&key.id);
@@ -285,6 +300,19 @@ impl Directory {
             entry.caller = OnceLock::new();
         }
     }
+}
+
+/// Whether `learned` shows the secret of what `registered` knows by its id only.
+fn proves_more(learned: &AccessKey, registered: &AccessKey) -> bool {
+    learned.origin == Origin::Learned
+        && learned.active
+        && learned.secret.is_some()
+        && learned.expires.is_none()
+        && matches!(learned.trust, Trust::Verified | Trust::Upstream)
+        && registered.origin == Origin::Registered
+        && registered.active
+        && registered.secret.is_none()
+        && owner_handle(learned).is_some_and(|owner| Some(owner) == owner_handle(registered))
 }
 
 fn handle(principal: &Principal) -> Handle {
@@ -414,9 +442,15 @@ mod tests {
         let fact = Fact::Session(Box::new(ended));
         directory.learn(Learned { fact, ..key("", "", 1) });
         directory.learn(key("bob", "second", 4));
-        assert_eq!(directory.key("AKIALEARNED").unwrap().secret.expose(), "first");
+        assert_eq!(
+            directory.key("AKIALEARNED").unwrap().secret.as_ref().unwrap().expose(),
+            "first"
+        );
         directory.learn(key("bob", "second", 5));
-        assert_eq!(directory.key("AKIALEARNED").unwrap().secret.expose(), "second");
+        assert_eq!(
+            directory.key("AKIALEARNED").unwrap().secret.as_ref().unwrap().expose(),
+            "second"
+        );
         assert_eq!(directory.learned_keys(), 1);
     }
 }

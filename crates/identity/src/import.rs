@@ -85,7 +85,7 @@ pub enum ImportProblem {
         found: String,
     },
     /// The name has characters IAM does not allow.
-    #[error("name {found:?} needs 1 to 128 characters out of letters, digits and `_+=,.@:-`")]
+    #[error("name {found:?} needs 1 to 128 characters out of letters, digits and `_+=,.@:$-`")]
     Name {
         /// As written, cut to 128 characters.
         found: String,
@@ -325,13 +325,13 @@ fn named<'a>(
 }
 
 /// Whether `name` can be a user's or role's. Source: IAM API Reference, `UserName` `[\w+=,.@-]+`;
-/// the colon is there for the subusers of Ceph.
+/// the colon is there for the subusers of Ceph, the dollar for its tenants.
 ///
 /// # Errors
 ///
 /// [`ImportProblem::Name`] when it cannot.
 pub fn check_name(name: &str) -> Result<(), ImportProblem> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:-".contains(c);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:$-".contains(c);
     if (1..=128).contains(&name.len()) && name.chars().all(fits) {
         return Ok(());
     }
@@ -412,7 +412,7 @@ mod tests {
             "row 6: access key id AKIA1 stands in row 2 already",
             "row 7: account \"123\" needs exactly 12 digits",
             "row 8: 4 fields; the header row has 5",
-            "row 9: name \"B b\" needs 1 to 128 characters out of letters, digits and `_+=,.@:-`",
+            "row 9: name \"B b\" needs 1 to 128 characters out of letters, digits and `_+=,.@:$-`",
             "row 10: access key id \"A A\" needs 3 to 128 characters without spaces",
             "row 11: administrator \"maybe\" must be `true` or `false`",
         ];

@@ -6,6 +6,7 @@ use crate::trust::Trust;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use trailbox_clock::Micros;
 use trailbox_sigv4::SecretText;
 
@@ -29,14 +30,16 @@ pub enum Origin {
     Learned,
 }
 
-/// An access key with its secret. `Debug` hides the secret; dropping wipes it.
+/// An access key, mostly with its secret. `Debug` hides the secret; dropping wipes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessKey {
     /// `AKIA…`, `ASIA…`, or whatever the upstream gives out.
     pub id: String,
     /// The secret; written in clear by serde, because the caller seals the bytes.
-    #[serde(with = "codec::exposed")]
-    pub secret: SecretText,
+    /// `None` for a key whose source tells ids only: nothing can be verified
+    /// with it here, but a verifying upstream that accepts it names its owner.
+    #[serde(with = "codec::maybe_exposed", default)]
+    pub secret: Option<SecretText>,
     /// SHA-256 of the session token of a temporary key; the token itself is not kept.
     #[serde(with = "codec::maybe_hash", default)]
     pub session_token_sha256: Option<[u8; 32]>,
@@ -51,6 +54,13 @@ pub struct AccessKey {
     pub origin: Origin,
     /// How far the one who made it was proved; its holder is trusted no further.
     pub trust: Trust,
+    /// The source that lists it, `sync:<kind>:<endpoint>`; `None` when people
+    /// registered it or an answer showed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Arc<str>>,
+    /// When its source no longer listed it.
+    #[serde(with = "codec::maybe_micros", default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Micros>,
 }
 
 /// Why a known key does not count now. No text holds secret or token.
@@ -90,14 +100,24 @@ impl AccessKey {
     pub fn lasting(id: &str, secret: SecretText, principal_arn: &str) -> Self {
         Self {
             id: id.to_owned(),
-            secret,
+            secret: Some(secret),
             session_token_sha256: None,
             expires: None,
             owner: Owner::Principal(principal_arn.to_owned()),
             active: true,
             origin: Origin::Registered,
             trust: Trust::Verified,
+            source: None,
+            removed: None,
         }
+    }
+
+    /// A long-lived key of a principal whose secret nobody told: only an
+    /// upstream that verifies signatures can vouch for its calls.
+    #[must_use]
+    pub fn without_secret(id: &str, principal_arn: &str) -> Self {
+        let key = Self::lasting(id, SecretText::new(""), principal_arn);
+        Self { secret: None, trust: Trust::Upstream, ..key }
     }
 
     /// The temporary key of a session that was learned from an answer.
@@ -105,13 +125,15 @@ impl AccessKey {
     pub fn temporary(id: &str, secret: SecretText, token: &str, session: Session) -> Self {
         Self {
             id: id.to_owned(),
-            secret,
+            secret: Some(secret),
             session_token_sha256: Some(token_sha256(token)),
             expires: Some(session.expires),
             trust: session.trust,
             owner: Owner::Session(Box::new(session)),
             active: true,
             origin: Origin::Learned,
+            source: None,
+            removed: None,
         }
     }
 

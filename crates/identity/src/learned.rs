@@ -94,7 +94,7 @@ impl Fact {
     #[must_use]
     pub fn secret(&self) -> Option<&SecretText> {
         match self {
-            Self::Session(key) => Some(&key.secret),
+            Self::Session(key) => key.secret.as_ref(),
             Self::Key { secret, .. } => Some(secret),
             Self::KeyStatus { .. } | Self::KeyRemoved { .. } | Self::Principal(_) => None,
         }

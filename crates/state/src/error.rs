@@ -39,6 +39,17 @@ pub enum StateError {
         /// Which row.
         what: String,
     },
+    /// A source that listed users lists none: more likely it is broken.
+    #[error(
+        "{origin} lists nobody, and listed {had} users before; nothing was changed. If everybody \
+         is gone indeed, sync once and allow an empty list"
+    )]
+    EmptySource {
+        /// The source.
+        origin: String,
+        /// Users that would be marked as removed.
+        had: usize,
+    },
     /// A key id belongs to somebody else.
     #[error("access key {id} belongs to {owner}")]
     KeyTaken {

@@ -124,7 +124,8 @@ impl State {
     }
 
     /// Forgets learned keys whose time is over at `now`, and the soonest to end
-    /// beyond [`LEARNED_KEYS_MAX`]; says how many.
+    /// beyond [`LEARNED_KEYS_MAX`], and learned principals beyond as many; says
+    /// how many.
     ///
     /// # Errors
     ///
@@ -146,8 +147,18 @@ impl State {
         .execute(&mut *db)
         .await
         .doing(doing)?;
+        // A directory holds the first so many: the state needs no more.
+        let names = sqlx::query(
+            "DELETE FROM learned WHERE subject IN (
+                 SELECT subject FROM learned WHERE subject LIKE 'principal/%'
+                 ORDER BY sequence, subject LIMIT -1 OFFSET ?)",
+        )
+        .bind(LEARNED_KEYS_MAX.cast_signed() as i64)
+        .execute(&mut *db)
+        .await
+        .doing(doing)?;
         db.commit().await.doing(doing)?;
-        Ok(over.rows_affected() + beyond.rows_affected())
+        Ok(over.rows_affected() + beyond.rows_affected() + names.rows_affected())
     }
 
     pub(crate) async fn read_learned(

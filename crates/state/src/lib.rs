@@ -13,11 +13,13 @@ mod meta;
 mod people;
 mod positions;
 mod schema;
+mod sync;
 
 pub use error::StateError;
 pub use meta::AdministratorKey;
 pub use people::Registration;
 pub use schema::VERSION;
+pub use sync::{CONFLICTS_TOLD, Conflict, Listed, ListedKey, Sync, Synced};
 
 use error::Doing as _;
 use sqlx::sqlite::{

@@ -3,6 +3,9 @@
 use crate::State;
 use crate::error::{Doing as _, StateError};
 use sqlx::{Row as _, Sqlite, SqliteConnection, Transaction};
+use std::collections::HashMap;
+use std::sync::Arc;
+use trailbox_clock::Micros;
 use trailbox_identity::ids::{IdKind, new_id};
 use trailbox_identity::{AccessKey, Directory, Principal, PrincipalKind, Secret};
 
@@ -21,7 +24,8 @@ impl State {
     ///
     /// A principal of the same account, kind and name that is registered
     /// already keeps its id and ARN; its `administrator` flag is taken from the
-    /// registration. A key its owner has already gets the given secret.
+    /// registration. A key its owner has already gets the given secret, and is
+    /// people's own from then on, whatever source listed it.
     ///
     /// # Errors
     ///
@@ -138,15 +142,22 @@ impl State {
         owner: &str,
         key: &AccessKey,
     ) -> Result<(), StateError> {
-        let sealed = self.ports.sealer.seal(&context(&key.id), key.secret.expose().as_bytes());
+        let seal = |secret: &Secret| {
+            self.ports.sealer.seal(&key_context(&key.id), secret.expose().as_bytes())
+        };
+        let sealed = key.secret.as_ref().map(seal);
         let row = sqlx::query(
             "INSERT INTO access_keys (id, principal, sealed_secret, active, created)
              VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (id) DO UPDATE SET
                  sealed_secret = CASE principal WHEN excluded.principal
-                     THEN excluded.sealed_secret ELSE sealed_secret END,
+                     THEN coalesce(excluded.sealed_secret, sealed_secret)
+                     ELSE sealed_secret END,
                  active = CASE principal WHEN excluded.principal
-                     THEN excluded.active ELSE active END
+                     THEN excluded.active ELSE active END,
+                 source = CASE principal WHEN excluded.principal THEN '' ELSE source END,
+                 suspended = CASE principal WHEN excluded.principal THEN 0 ELSE suspended END,
+                 removed = CASE principal WHEN excluded.principal THEN NULL ELSE removed END
              RETURNING principal",
         )
         .bind(&key.id)
@@ -172,29 +183,45 @@ impl State {
         for principal in read_principals(db).await? {
             directory.add_principal(principal);
         }
-        let rows = sqlx::query("SELECT id, principal, sealed_secret, active FROM access_keys")
-            .fetch_all(db)
-            .await
-            .doing("read access keys")?;
+        let rows = sqlx::query(
+            "SELECT id, principal, sealed_secret, active AND NOT suspended AND removed IS NULL,
+                 source, removed FROM access_keys",
+        )
+        .fetch_all(db)
+        .await
+        .doing("read access keys")?;
+        // One text for all keys of a source.
+        let mut sources: HashMap<String, Arc<str>> = HashMap::new();
         for row in rows {
-            let (id, owner): (String, String) = (row.get(0), row.get(1));
-            let secret = self.open_secret(&context(&id), row.get(2))?;
-            let secret = std::str::from_utf8(&secret)
-                .map_err(|_| StateError::Broken { what: format!("the secret of key {id}") })?;
-            let key = AccessKey::lasting(&id, Secret::new(secret), &owner);
-            directory.add_key(AccessKey { active: row.get(3), ..key });
+            let (id, owner, source): (String, String, String) =
+                (row.get(0), row.get(1), row.get(4));
+            let key = match row.get::<Option<&[u8]>, _>(2) {
+                None => AccessKey::without_secret(&id, &owner),
+                Some(sealed) => {
+                    let secret = self.open_secret(&key_context(&id), sealed)?;
+                    let secret = std::str::from_utf8(&secret).map_err(|_| StateError::Broken {
+                        what: format!("the secret of key {id}"),
+                    })?;
+                    AccessKey::lasting(&id, Secret::new(secret), &owner)
+                }
+            };
+            let source = (!source.is_empty()).then(|| {
+                sources.entry(source).or_insert_with_key(|text| Arc::from(&**text)).clone()
+            });
+            let removed = row.get::<Option<i64>, _>(5).map(Micros);
+            directory.add_key(AccessKey { active: row.get(3), source, removed, ..key });
         }
         Ok(())
     }
 }
 
 /// What a key's secret is sealed under.
-fn context(id: &str) -> String {
+pub(crate) fn key_context(id: &str) -> String {
     format!("key/{id}")
 }
 
 /// Kind, name and path as the table has them.
-fn columns(principal: &Principal) -> (&'static str, &str, &str) {
+pub(crate) fn columns(principal: &Principal) -> (&'static str, &str, &str) {
     match &principal.kind {
         PrincipalKind::Root => ("root", "", "/"),
         PrincipalKind::User { name, path } => ("user", name, path),

@@ -9,7 +9,8 @@ use sqlx::{Row as _, SqliteConnection};
 use trailbox_clock::Micros;
 
 /// Migrations in order; the place in the list, from 1, is the version.
-pub(crate) const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_begin.sql")];
+pub(crate) const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001_begin.sql"), include_str!("../migrations/0002_sources.sql")];
 
 /// The version this program writes.
 pub const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;

@@ -130,6 +130,8 @@ pub(super) async fn set_active(
     let id = trailbox_exchange::decode_component(id);
     let Switch { active } = json::parse(&request.body)?;
     if engine.people.set_active(&id, active).await? {
+        // A source that suspended or removed the key keeps it off.
+        let active = engine.people.directory().key(&id).map_or(active, |key| key.active);
         Ok(json!({ "accessKeyId": id, "active": active }))
     } else {
         Err(absent(&id))

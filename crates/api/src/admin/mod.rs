@@ -7,6 +7,7 @@ mod keys;
 mod lookup;
 mod principals;
 mod stats;
+mod sync;
 mod time;
 
 use crate::cloudtrail::authorize;
@@ -45,7 +46,8 @@ async fn route(engine: &Engine, request: &OwnRequest) -> Result<Box<RawValue>, A
         ("GET", ["principals"]) => Ok(principals::list(engine)),
         ("POST", ["principals"]) => principals::add(engine, request).await,
         ("POST", ["principals", "import"]) => import::import(engine, request).await,
-        ("GET", ["stats"]) => Ok(stats::stats(engine)),
+        ("POST", ["principals", "sync"]) => sync::sync(engine, request).await,
+        ("GET", ["stats"]) => Ok(stats::stats(engine, request)),
         // One line per route, in alphabetical order.
         (method, _) => Err(ApiError::refused(
             Code::UnknownOperationException,
@@ -61,6 +63,7 @@ impl From<PeopleError> for ApiError {
             PeopleError::KeyTaken { .. } => {
                 Self::refused(Code::ResourceAlreadyExistsException, err.to_string())
             }
+            PeopleError::NotSynced { .. } => invalid(err.to_string()),
             PeopleError::Unavailable(_) => Self {
                 code: Code::ServiceUnavailable,
                 message: err.to_string(),

@@ -115,7 +115,18 @@ pub(super) fn show(principal: &Principal, keys: &[&AccessKey]) -> Value {
                 Origin::Registered => "registered",
                 Origin::Learned => "learned",
             };
-            json!({ "accessKeyId": key.id, "active": key.active, "origin": origin })
+            let mut shown =
+                json!({ "accessKeyId": key.id, "active": key.active, "origin": origin });
+            if let Some(source) = &key.source {
+                shown["source"] = Value::from(&**source);
+            }
+            if key.secret.is_none() {
+                shown["secretKnown"] = Value::from(false);
+            }
+            if let Some(removed) = key.removed {
+                shown["removed"] = Value::from(removed.to_event_time());
+            }
+            shown
         })
         .collect();
     json!({

@@ -161,9 +161,10 @@ fn json_fields(body: &[u8]) -> HashMap<String, String> {
 
 /// `Credentials` as STS writes them.
 fn credentials(minted: &trailbox_identity::mint::Minted) -> Node {
+    let secret = minted.key.secret.as_ref().map_or("", trailbox_identity::Secret::expose);
     Node::Members(vec![
         ("AccessKeyId", Node::text(&minted.key.id)),
-        ("SecretAccessKey", Node::text(minted.key.secret.expose())),
+        ("SecretAccessKey", Node::text(secret)),
         ("SessionToken", Node::text(minted.session_token.expose())),
         ("Expiration", Node::Time(minted.expires)),
     ])

@@ -98,6 +98,7 @@ pub fn request(caller: Caller, service: &str, operation: &str, body: &str) -> Ow
         region: "us-east-1".to_owned(),
         request_id: "11111111-2222-3333-4444-555555555555".to_owned(),
         position: None,
+        calls: Some([3, 1, 0, 0]),
     }
 }
 

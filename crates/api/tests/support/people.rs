@@ -1,7 +1,7 @@
 //! People in memory.
 
 use std::sync::{Arc, Mutex};
-use trailbox_api::{Addition, People, PeopleError};
+use trailbox_api::{Addition, People, PeopleError, SyncOrder, SyncReport};
 use trailbox_identity::{Directory, Owner};
 
 /// A directory behind a lock; ids are made up in order.
@@ -56,5 +56,15 @@ impl People for MemoryPeople {
 
     async fn set_active(&self, id: &str, active: bool) -> Result<bool, PeopleError> {
         Ok(self.change(|directory| directory.set_active(id, active)))
+    }
+
+    /// The source `http://empty` is refused; all others list nobody.
+    async fn sync(&self, order: SyncOrder) -> Result<SyncReport, PeopleError> {
+        if order.endpoint == "http://empty" {
+            return Err(PeopleError::NotSynced { reason: "it lists nobody".to_owned() });
+        }
+        let source = format!("sync:{}:{}", order.kind, order.endpoint);
+        let notes = vec![format!("{:?} {}", order.account, order.default_account)];
+        Ok(SyncReport { source, dry_run: order.dry_run, notes, ..SyncReport::default() })
     }
 }

@@ -99,6 +99,7 @@ impl Call<'_> {
             region: self.region(),
             request_id: &self.request_id,
             position: self.shared.journal.durable(),
+            calls: &self.shared.trusted.text(),
         };
         engine::head(&self.request.raw, &told).into()
     }

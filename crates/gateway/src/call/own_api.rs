@@ -8,7 +8,7 @@ use trailbox_service_facts::Route;
 const EVENT_SOURCE: &str = "trailbox";
 
 /// `(method, path below /api/v1, eventName, readOnly)`; `*` is one segment.
-const NAMES: [(&str, &str, &str, bool); 10] = [
+const NAMES: [(&str, &str, &str, bool); 11] = [
     ("POST", "count", "CountRecords", true),
     ("POST", "keys", "AddAccessKey", false),
     ("DELETE", "keys/*", "RemoveAccessKey", false),
@@ -18,6 +18,7 @@ const NAMES: [(&str, &str, &str, bool); 10] = [
     ("GET", "principals", "ListPrincipals", true),
     ("POST", "principals", "AddPrincipal", false),
     ("POST", "principals/import", "ImportPrincipals", false),
+    ("POST", "principals/sync", "SyncPrincipals", false),
     ("GET", "stats", "GetStatistics", true),
 ];
 

@@ -90,6 +90,7 @@ impl Call<'_> {
         if !self.who.is_proved() {
             metrics::counter!(observe::UNVERIFIED).increment(1);
         }
+        self.shared.trusted.count(self.who.caller.trust);
 
         let context = self.context(client.tls.as_ref(), failure, counts);
         let exchange = trailbox_record::Call {

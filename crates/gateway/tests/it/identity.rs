@@ -96,6 +96,51 @@ async fn a_verifying_upstream_vouches_unless_it_objects() {
     }
 }
 
+/// Its id came from a source that tells no secrets.
+#[tokio::test]
+async fn a_key_without_a_secret_is_named_only_when_a_verifying_upstream_accepts_it() {
+    let unknown = "<Error><Code>InvalidAccessKeyId</Code><Message>x</Message></Error>";
+    let cases = [
+        (true, ok("abc"), "carol", ACCOUNT, "upstream"),
+        (true, answer(403, "", unknown), "", "000000000000", "claimed"),
+        (false, ok("abc"), "", "000000000000", "claimed"),
+    ];
+    for (verifies, reply, name, account, trust) in cases {
+        let upstream = Upstream::answering(move |_| reply.clone()).await;
+        let setup = if verifies { verifying(&upstream) } else { Setup::with_default(&upstream) };
+        let bed = setup.start().await;
+        let v4 = Ask::new("GET", "s3", "/b/k").by("AKIASECRETLESS", WRONG, None);
+        bed.call(&v4.signed(bed.now())).await;
+        bed.call(
+            "GET /b/k HTTP/1.1\r\nHost: h\r\nDate: Sun, 22 Nov 2026 18:00:00 GMT\r\n\
+             Authorization: AWS AKIASECRETLESS:c2lnbmF0dXJl\r\n\r\n",
+        )
+        .await;
+        for record in bed.wait_for_records(2).await {
+            let shown = record["userIdentity"]["userName"].as_str().unwrap_or("");
+            assert_eq!((shown, &record["recipientAccountId"]), (name, &json!(account)));
+            assert_eq!(record["userIdentity"]["accessKeyId"], "AKIASECRETLESS");
+            assert_eq!(record["additionalEventData"]["trailboxIdentity"], trust);
+        }
+    }
+}
+
+/// Not even one that is signed with an empty secret.
+#[tokio::test]
+async fn own_services_refuse_a_key_without_a_secret() {
+    let bed = Setup::nobody().start().await;
+    for secret in [WRONG, ""] {
+        let ask = Ask::json("cloudtrail", "CloudTrail_20131101.LookupEvents", "{}");
+        let answer = bed.call(&ask.by("AKIASECRETLESS", secret, None).signed(bed.now())).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.text().contains("UnrecognizedClientException"), "{}", answer.text());
+    }
+    for record in bed.wait_for_records(2).await {
+        assert_eq!(record["additionalEventData"]["trailboxIdentity"], "claimed");
+        assert_eq!(record["userIdentity"]["type"], "Unknown");
+    }
+}
+
 /// At start one deliberately wrong signature is sent, and the answer judged.
 #[tokio::test]
 async fn a_probe_finds_out_whether_an_upstream_verifies() {

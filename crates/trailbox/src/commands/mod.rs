@@ -7,6 +7,7 @@ pub(crate) mod journal;
 pub(crate) mod lookup;
 pub(crate) mod principal;
 pub(crate) mod serve;
+pub(crate) mod sync;
 
 use crate::datadir::DataDir;
 use clap::Args;

@@ -1,5 +1,6 @@
 //! `trailbox principal`: who is registered, and with which keys.
 
+use super::sync::SyncArgs;
 use super::{Target, small_runtime};
 use crate::client::Admin;
 use crate::render::{Output, Rows, say};
@@ -57,6 +58,17 @@ enum Action {
         #[arg(long, value_name = "ID")]
         account: Option<String>,
     },
+    /// Takes in the users and keys of a Ceph RGW or an IAM.
+    ///
+    /// What an earlier sync of the same source brought and the source lists no
+    /// more is marked: its keys are refused, its records keep their names. What
+    /// people registered, or another source brought, stays as it is. Put the
+    /// same into `[[principal_sync]]` of the configuration to have it repeated.
+    #[command(after_help = "Examples:
+  trailbox principal sync rgw --endpoint http://ceph:7480 --access-key-id AK --secret-file s3.secret
+  trailbox principal sync iam --endpoint https://iam.amazonaws.com --access-key-id AKIA… \
+      --secret-env IAM_SECRET --dry-run")]
+    Sync(Box<SyncArgs>),
     /// Switches a key off or on, or removes it.
     #[command(after_help = "Example: trailbox principal key AKIAIOSFODNN7EXAMPLE off")]
     Key {
@@ -126,6 +138,7 @@ impl PrincipalCommand {
                     Ok(format!("{name} is removed"))
                 }
                 Action::Import { file, account } => import(&admin, &file, account).await,
+                Action::Sync(sync) => sync.run(&admin).await,
                 Action::Key { access_key_id, change } => key(&admin, &access_key_id, change).await,
             }
         })?;
@@ -165,7 +178,7 @@ impl Add {
 }
 
 /// The secret on standard input, without the line end.
-fn secret() -> anyhow::Result<String> {
+pub(super) fn secret() -> anyhow::Result<String> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).context("cannot read the secret")?;
     let secret = text.trim_end_matches(['\r', '\n']);
@@ -184,7 +197,11 @@ async fn list(admin: &Admin, output: Output) -> anyhow::Result<String> {
     for principal in answer["principals"].as_array().into_iter().flatten() {
         let text = |key: &str| principal[key].as_str().unwrap_or("").to_owned();
         let keys = principal["keys"].as_array().into_iter().flatten().map(|key| {
-            let state = if key["active"] == json!(false) { " (off)" } else { "" };
+            let state = match (key["active"] == json!(false), &key["removed"]) {
+                (_, Value::String(_)) => " (removed)",
+                (true, _) => " (off)",
+                (false, _) => "",
+            };
             format!("{}{state}", key["accessKeyId"].as_str().unwrap_or(""))
         });
         rows.push(vec![
@@ -220,8 +237,13 @@ async fn key(admin: &Admin, id: &str, change: KeyChange) -> anyhow::Result<Strin
         }
         KeyChange::On | KeyChange::Off => {
             let active = change == KeyChange::On;
-            admin.call("PATCH", &path, Some(&json!({ "active": active }))).await?;
-            Ok(format!("{id} is {}", if active { "on" } else { "off" }))
+            let answer = admin.call("PATCH", &path, Some(&json!({ "active": active }))).await?;
+            let now = answer["active"] == json!(true);
+            Ok(match (active, now) {
+                (true, false) => format!("{id} stays off: its source suspended or removed it"),
+                (_, true) => format!("{id} is on"),
+                (false, false) => format!("{id} is off"),
+            })
         }
     }
 }

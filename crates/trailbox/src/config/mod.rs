@@ -4,8 +4,10 @@
 //! its line.
 
 mod explain;
+mod sync;
 
 pub(crate) use explain::{DEFAULT_TEXT, explain};
+pub(crate) use sync::PrincipalSync;
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -36,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) history: History,
     pub(crate) limits: Limits,
     pub(crate) principal: Vec<PrincipalEntry>,
+    pub(crate) principal_sync: Vec<PrincipalSync>,
 }
 
 /// How strict Trailbox is about keys it does not know.
@@ -156,6 +159,7 @@ impl Default for Config {
             history: History::default(),
             limits: Limits::default(),
             principal: Vec::new(),
+            principal_sync: Vec::new(),
         }
     }
 }
@@ -236,6 +240,9 @@ impl Config {
             self.facts.file.is_none() || !self.facts.trusted_keys.is_empty(),
             "`facts.file` is set; `facts.trusted_keys` must name who may sign it"
         );
+        for entry in &self.principal_sync {
+            entry.check()?;
+        }
         for entry in &self.principal {
             anyhow::ensure!(
                 entry.secret_file.is_some() != entry.secret_env.is_some(),

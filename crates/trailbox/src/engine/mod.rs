@@ -9,6 +9,7 @@ mod follower;
 mod people;
 mod server;
 pub(crate) mod settings;
+mod sources;
 mod start;
 
 use crate::logging;
@@ -33,6 +34,7 @@ pub(super) struct Parts {
     pub(super) api: Engine,
     pub(super) store: StoreService,
     pub(super) history: Arc<History>,
+    registry: Arc<people::Registry>,
 }
 
 /// Runs until standard input ends.
@@ -55,6 +57,9 @@ async fn serve(settings: EngineSettings) -> anyhow::Result<()> {
     let woken = Arc::new(Notify::new());
     let follower = tokio::spawn(Follower::run(started.follower, woken.clone(), stopped.clone()));
     tokio::spawn(listen_to_recorder(woken, stop));
+    for sync in started.syncs {
+        tokio::spawn(sources::follow(started.parts.registry.clone(), sync, stopped.clone()));
+    }
     server::serve(started.listener, started.parts, stopped).await;
     follower.await?;
     Ok(())

@@ -1,11 +1,12 @@
 //! Who is registered: the state database behind the admin API's port.
 
+use super::sources::Sources;
 use crate::datadir::DataDir;
 use crate::snapshot;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use std::sync::{Arc, Mutex, PoisonError};
-use trailbox_api::{Addition, People, PeopleError};
+use trailbox_api::{Addition, People, PeopleError, SyncOrder, SyncReport};
 use trailbox_clock::Clock;
 use trailbox_identity::{Directory, Sealer};
 use trailbox_journal::{Position, Reader};
@@ -24,6 +25,8 @@ pub(super) struct Registry {
     pub(super) current: Mutex<(Position, Arc<Directory>)>,
     /// One change at a time: state, memory and snapshot go together.
     pub(super) changing: tokio::sync::Mutex<()>,
+    /// Where principals are synced from.
+    pub(super) sources: Sources,
 }
 
 impl std::fmt::Debug for Registry {
@@ -69,7 +72,7 @@ impl Registry {
     }
 
     /// Reads the state again after a change and tells the recorder.
-    async fn reload(&self) -> Result<(), PeopleError> {
+    pub(super) async fn reload(&self) -> Result<(), PeopleError> {
         let directory = self.state.directory().await.map_err(unavailable)?;
         let position = self.current().0;
         self.set(position, directory);
@@ -132,16 +135,21 @@ impl People for Registry {
         self.reload().await?;
         Ok(was_there)
     }
+
+    async fn sync(&self, order: SyncOrder) -> Result<SyncReport, PeopleError> {
+        self.sync_with(order).await
+    }
 }
 
 /// What a caller of the admin API can do about a failure of the state.
-fn unavailable(err: StateError) -> PeopleError {
+pub(super) fn unavailable(err: StateError) -> PeopleError {
     match err {
         StateError::KeyTaken { id, owner } => PeopleError::KeyTaken { id, owner },
         other @ (StateError::Newer { .. }
         | StateError::File { .. }
         | StateError::Sql { .. }
         | StateError::Unseal(_)
+        | StateError::EmptySource { .. }
         | StateError::Broken { .. }) => PeopleError::Unavailable(Box::new(other)),
     }
 }

@@ -90,7 +90,8 @@ async fn answer(parts: &Parts, request: Request<Incoming>) -> Response<Body> {
         return stored(parts.store.call(request).await);
     }
     if service == "metrics" {
-        return plain(200, super::figures::text(&parts.history.stats()));
+        let text = super::figures::text(&parts.history.stats()) + &parts.registry.sources.text();
+        return plain(200, text);
     }
     match own(parts, request).await {
         Ok(answer) => whole(answer),
@@ -116,6 +117,7 @@ async fn own(parts: &Parts, request: Request<Incoming>) -> anyhow::Result<OwnAns
         Some(text) => Some(text.parse::<Position>().context("`x-trailbox-position`")?),
         None => None,
     };
+    let calls = header(&request, "x-trailbox-calls").and_then(counts);
     let (service, operation) = (text("x-trailbox-service")?, text("x-trailbox-operation")?);
     let (region, request_id) = (text("x-trailbox-region")?, text("x-trailbox-request-id")?);
     let (head, body) = request.into_parts();
@@ -130,8 +132,14 @@ async fn own(parts: &Parts, request: Request<Incoming>) -> anyhow::Result<OwnAns
         .map_err(|err| anyhow::anyhow!("the body: {err}"))?
         .to_bytes();
     let request =
-        OwnRequest { service, operation, head, body, caller, region, request_id, position };
+        OwnRequest { service, operation, head, body, caller, region, request_id, position, calls };
     Ok(parts.api.answer(request).await)
+}
+
+/// Four counts, separated by spaces.
+fn counts(text: &str) -> Option<[u64; 4]> {
+    let counts: Result<Vec<u64>, _> = text.split(' ').map(str::parse).collect();
+    counts.ok()?.try_into().ok()
 }
 
 fn plain_headers(headers: &hyper::HeaderMap) -> Headers {

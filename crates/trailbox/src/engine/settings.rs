@@ -27,6 +27,8 @@ pub(crate) struct EngineSettings {
     pub(crate) lookup_tps: Option<u32>,
     /// Users whose key people already have.
     pub(crate) principals: Vec<ConfiguredPrincipal>,
+    /// Sources of principals that are read again and again.
+    pub(crate) syncs: Vec<ConfiguredSync>,
 }
 
 /// One `[[principal]]` of the configuration, its secret read.
@@ -39,6 +41,21 @@ pub(crate) struct ConfiguredPrincipal {
     pub(crate) administrator: bool,
 }
 
+/// One `[[principal_sync]]` of the configuration, its secret read.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ConfiguredSync {
+    pub(crate) kind: String,
+    pub(crate) endpoint: String,
+    pub(crate) access_key_id: String,
+    pub(crate) secret: String,
+    pub(crate) region: String,
+    pub(crate) account: Option<String>,
+    pub(crate) default_account: String,
+    pub(crate) prefix: String,
+    pub(crate) ca_file: Option<String>,
+    pub(crate) every: std::time::Duration,
+}
+
 impl std::fmt::Debug for EngineSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EngineSettings")
@@ -46,6 +63,7 @@ impl std::fmt::Debug for EngineSettings {
             .field("account", &self.account)
             .field("test_mode", &self.test_mode)
             .field("principals", &self.principals.len())
+            .field("syncs", &self.syncs.len())
             .finish_non_exhaustive()
     }
 }

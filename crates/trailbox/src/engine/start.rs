@@ -3,7 +3,7 @@
 use super::Parts;
 use super::follower::Follower;
 use super::people::{READER, Registry};
-use super::settings::{ConfiguredPrincipal, EngineSettings};
+use super::settings::{ConfiguredPrincipal, ConfiguredSync, EngineSettings};
 use crate::client::Credentials;
 use crate::datadir::{DataDir, Held};
 use crate::ports::{SystemClock, SystemRandom};
@@ -34,6 +34,8 @@ pub(super) struct Started {
     pub(super) listener: UnixListener,
     pub(super) parts: Arc<Parts>,
     pub(super) follower: Follower,
+    /// Sources to follow.
+    pub(super) syncs: Vec<ConfiguredSync>,
     /// Keeps a second engine out.
     pub(super) held: Held,
 }
@@ -70,6 +72,7 @@ pub(super) async fn start(settings: EngineSettings) -> anyhow::Result<Started> {
         clock: clock.clone(),
         current: Mutex::new((position, directory)),
         changing: tokio::sync::Mutex::new(()),
+        sources: super::sources::Sources::default(),
     });
     registry.take_in(&mut reader, true).await?;
 
@@ -100,9 +103,10 @@ pub(super) async fn start(settings: EngineSettings) -> anyhow::Result<Started> {
         clock.clone(),
         random.clone(),
     )?;
-    let parts = Arc::new(Parts { api, store, history: history.clone() });
+    let parts =
+        Arc::new(Parts { api, store, history: history.clone(), registry: registry.clone() });
     let follower = Follower { history, registry, reader };
-    Ok(Started { listener: bind(&data)?, parts, follower, held })
+    Ok(Started { listener: bind(&data)?, parts, follower, syncs: settings.syncs, held })
 }
 
 /// A restarted engine waits for the one before it.

@@ -15,13 +15,14 @@ mod watermarks;
 
 use crate::config::{Config, Mode};
 use crate::datadir::{DataDir, Running};
-use crate::engine::settings::{ConfiguredPrincipal, EngineSettings};
+use crate::engine::settings::{ConfiguredPrincipal, ConfiguredSync, EngineSettings};
 use crate::ports::{SystemClock, SystemRandom};
 use crate::{logging, masterkey, node};
 use anyhow::Context as _;
 use audit::Audit;
 use directory::Principals;
 use listeners::Listeners;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -173,21 +174,30 @@ fn engine_settings(
     listeners: &Listeners,
 ) -> anyhow::Result<EngineSettings> {
     let principals = config.principal.iter().map(|entry| {
-        let secret = match (&entry.secret_file, &entry.secret_env) {
-            (Some(place), _) => std::fs::read_to_string(place).with_context(|| {
-                format!("principal `{}`: cannot read `secret_file` {}", entry.name, place.display())
-            })?,
-            (None, Some(name)) => std::env::var(name).with_context(|| {
-                format!("principal `{}`: `secret_env` {name} is not set", entry.name)
-            })?,
-            (None, None) => anyhow::bail!("principal `{}` has no secret", entry.name),
-        };
+        let secret = secret_of(entry.secret_file.as_deref(), entry.secret_env.as_deref())
+            .with_context(|| format!("principal `{}`", entry.name))?;
         Ok(ConfiguredPrincipal {
             name: entry.name.clone(),
             account: entry.account.clone().unwrap_or_else(|| config.account.clone()),
             access_key_id: entry.access_key_id.clone(),
-            secret: secret.trim().to_owned(),
+            secret,
             administrator: entry.administrator,
+        })
+    });
+    let syncs = config.principal_sync.iter().map(|entry| {
+        let secret = secret_of(entry.secret_file.as_deref(), entry.secret_env.as_deref())
+            .with_context(|| format!("principal_sync `{}`", entry.endpoint))?;
+        Ok(ConfiguredSync {
+            kind: entry.kind.name().to_owned(),
+            endpoint: entry.endpoint.clone(),
+            access_key_id: entry.access_key_id.clone(),
+            secret,
+            region: entry.region.clone().unwrap_or_else(|| config.region.clone()),
+            account: entry.account.clone(),
+            default_account: config.account.clone(),
+            prefix: entry.prefix.clone(),
+            ca_file: entry.ca_file.clone(),
+            every: entry.every,
         })
     });
     Ok(EngineSettings {
@@ -200,7 +210,21 @@ fn engine_settings(
         data_days: config.history.data_days,
         lookup_tps: config.limits.lookup_tps,
         principals: principals.collect::<anyhow::Result<_>>()?,
+        syncs: syncs.collect::<anyhow::Result<_>>()?,
     })
+}
+
+/// What a file or an environment variable holds, without blanks around it.
+fn secret_of(file: Option<&Path>, env: Option<&str>) -> anyhow::Result<String> {
+    let text = match (file, env) {
+        (Some(place), _) => std::fs::read_to_string(place)
+            .with_context(|| format!("cannot read `secret_file` {}", place.display()))?,
+        (None, Some(name)) => {
+            std::env::var(name).with_context(|| format!("`secret_env` {name} is not set"))?
+        }
+        (None, None) => anyhow::bail!("it has neither `secret_file` nor `secret_env`"),
+    };
+    Ok(text.trim().to_owned())
 }
 
 fn greet(config: &Config, listeners: &Listeners) {

@@ -224,6 +224,9 @@ fn people() -> Directory {
     let alice = Principal::user(ACCOUNT, "/", "alice", "AIDAALICE");
     directory.add_key(AccessKey::lasting(KEY, SECRET.into(), &alice.arn));
     directory.add_principal(alice);
+    let carol = Principal::user(ACCOUNT, "/", "carol", "AIDACAROL").as_administrator();
+    directory.add_key(AccessKey::without_secret("AKIASECRETLESS", &carol.arn));
+    directory.add_principal(carol);
     directory
 }
 
