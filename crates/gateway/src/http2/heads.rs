@@ -4,9 +4,9 @@
 //! of one connection is left out, and `:authority` is `Host`.
 
 use super::Broken;
-use crate::wire::ResponseIn;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
+use crate::wire::{RequestIn, ResponseIn};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, request, response};
 use trailbox_exchange::Headers;
 
 /// Fields of one connection, not of the message (RFC 9113, 8.2.2).
@@ -57,6 +57,53 @@ pub(super) fn request_text(parts: &request::Parts, ended: bool) -> Written {
         field(&mut text, b"transfer-encoding", b"chunked");
     } else if unsized_body && expected {
         // Servers of HTTP/1.1 may insist on it.
+        field(&mut text, b"content-length", b"0");
+    }
+    text.extend_from_slice(b"\r\n");
+    Written { text, chunked }
+}
+
+/// A request's head as HTTP/2 says it. `tls`: the scheme is `https`.
+pub(super) fn request(head: &RequestIn, tls: bool) -> Result<http::Request<()>, Broken> {
+    let uri = http::Uri::builder()
+        .scheme(if tls { "https" } else { "http" })
+        .authority(head.head.headers.get("host").unwrap_or_default())
+        .path_and_query(head.head.target.as_str())
+        .build()?;
+    let mut request = http::Request::new(());
+    *request.method_mut() =
+        Method::from_bytes(head.head.method.as_bytes()).map_err(http::Error::from)?;
+    *request.uri_mut() = uri;
+    *request.version_mut() = http::Version::HTTP_2;
+    let mut fields = fields(&head.head.headers)?;
+    fields.remove(HOST);
+    if fields.get(TE).is_some_and(|te| te != "trailers") {
+        fields.remove(TE);
+    }
+    *request.headers_mut() = fields;
+    Ok(request)
+}
+
+/// An answer's head as HTTP/1.1 says it. `ended`: no body follows; `to_head`:
+/// none may.
+pub(super) fn response_text(parts: &response::Parts, ended: bool, to_head: bool) -> Written {
+    let mut text = Vec::with_capacity(1024);
+    let reason = parts.status.canonical_reason().unwrap_or_default();
+    for piece in ["HTTP/1.1 ", parts.status.as_str(), " ", reason, "\r\n"] {
+        text.extend_from_slice(piece.as_bytes());
+    }
+    for (name, value) in &parts.headers {
+        if !OF_CONNECTION.contains(&name.as_str()) {
+            field(&mut text, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+    let code = parts.status.as_u16();
+    let bodiless = to_head || matches!(code, 100..200 | 204 | 304);
+    let unsized_body = !bodiless && !parts.headers.contains_key(CONTENT_LENGTH);
+    let chunked = unsized_body && !ended;
+    if chunked {
+        field(&mut text, b"transfer-encoding", b"chunked");
+    } else if unsized_body {
         field(&mut text, b"content-length", b"0");
     }
     text.extend_from_slice(b"\r\n");
