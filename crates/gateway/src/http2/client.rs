@@ -184,17 +184,19 @@ async fn exchange(
     };
     let Begun { framing, to_head, answer, stream } = begun;
     let (mut from, mut into) = tokio::io::split(pipe);
-    let asking = rest(framing, &mut buffer, &mut from, stream, terms.stall_timeout);
-    let answering = bring(answer, &mut into, to_head);
-    let (mut asking, mut answering) = (std::pin::pin!(asking), std::pin::pin!(answering));
-    let outcome = tokio::select! {
-        answered = &mut answering => answered,
-        asked = &mut asking => match asked {
-            // A peer that takes no more may answer all the same.
-            Ok(()) | Err(Broken::Stream(_) | Broken::Stalled) => answering.await,
-            // The call gave up. What is dropped unfinished here is reset.
-            Err(error) => Err(error),
-        },
+    let outcome = {
+        let asking = rest(framing, &mut buffer, &mut from, stream, terms.stall_timeout);
+        let answering = bring(answer, &mut into, to_head);
+        let (mut asking, mut answering) = (std::pin::pin!(asking), std::pin::pin!(answering));
+        tokio::select! {
+            answered = &mut answering => answered,
+            ended = &mut asking => match ended {
+                // What the peer did to the stream shows in its answer, too.
+                Broken::Stream(_) => answering.await,
+                // The call gave up. What is dropped unfinished here is reset.
+                error => Err(error),
+            },
+        }
     };
     if let Err(error) = outcome {
         fate.set(&error, true);
@@ -231,20 +233,31 @@ async fn ask(
     Ok(Some(Begun { framing, to_head: head.head.method == "HEAD", answer, stream }))
 }
 
-/// Sends the body; its end only when the call wrote it to its end.
+/// Sends the body, its end only when the call wrote it to its end, and then sees
+/// to it that somebody waits for the answer. Says why that is over.
 async fn rest(
     framing: Framing,
     buffer: &mut BytesMut,
     pipe: &mut (impl tokio::io::AsyncRead + Unpin),
     mut stream: SendStream<Bytes>,
     patience: Duration,
-) -> Result<(), Broken> {
-    if framing == Framing::Length(0) {
-        return Ok(());
+) -> Broken {
+    if framing != Framing::Length(0) {
+        let framer = Framer::new(framing);
+        match bodies::pour(framer, buffer, pipe, &mut stream, patience).await {
+            Ok(Poured::Whole) => {}
+            Ok(Poured::PipeEnded) => return Broken::early_end(),
+            Err(error) => return error,
+        }
     }
-    match bodies::pour(Framer::new(framing), buffer, pipe, &mut stream, patience).await? {
-        Poured::Whole => Ok(()),
-        Poured::PipeEnded => Err(Broken::early_end()),
+    loop {
+        buffer.clear();
+        match bodies::read(buffer, pipe).await {
+            // Nothing belongs there: a stream is one exchange.
+            Ok(1..) => {}
+            Ok(_) => return Broken::early_end(),
+            Err(error) => return error,
+        }
     }
 }
 

@@ -206,6 +206,27 @@ async fn a_client_that_vanishes_within_its_body_never_ends_the_stream() {
     assert_eq!(bed.only_record().await["errorCode"], "Trailbox.ClientDisconnected");
 }
 
+/// Nobody waits for an answer that did not come in time: the stream is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_nobody_waits_for_is_reset() {
+    let (told, heard) = tokio::sync::oneshot::channel();
+    let told = Arc::new(std::sync::Mutex::new(Some(told)));
+    let server = Http2Server::streams(move |(_, mut respond)| {
+        let told = Arc::clone(&told);
+        async move {
+            let reset = std::future::poll_fn(|context| respond.poll_reset(context)).await;
+            told.lock().unwrap().take().unwrap().send(reset.unwrap()).unwrap();
+        }
+    })
+    .await;
+    let setup =
+        setup(&server).edit(|config| config.limits.response_timeout = Duration::from_millis(300));
+    let bed = setup.start().await;
+    assert_eq!(bed.call("GET /b/k HTTP/1.1\r\nHost: h\r\n\r\n").await.status, 504);
+    let reset = tokio::time::timeout(Duration::from_secs(10), heard).await;
+    assert_eq!(reset.expect("a reset").unwrap(), Reason::CANCEL);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_a_mutating_request_waits_for_its_intent() {
     let server = echoing().await;
