@@ -190,11 +190,12 @@ async fn exchange(
         let (mut asking, mut answering) = (std::pin::pin!(asking), std::pin::pin!(answering));
         tokio::select! {
             answered = &mut answering => answered,
-            ended = &mut asking => match ended {
-                // What the peer did to the stream shows in its answer, too.
-                Broken::Stream(_) => answering.await,
+            // What the peer did to the stream shows in its answer, too.
+            ended = &mut asking => if matches!(ended, Broken::Stream(_)) {
+                answering.await
+            } else {
                 // The call gave up. What is dropped unfinished here is reset.
-                error => Err(error),
+                Err(ended)
             },
         }
     };

@@ -402,8 +402,7 @@ async fn an_event_stream_whose_client_vanishes_is_cut_upstream() {
             peer.write(format!("3\r\n{next}\r\n").as_bytes()).await;
         }
     }
-    use tokio::io::AsyncWriteExt as _;
-    peer.stream.shutdown().await.unwrap();
+    tokio::io::AsyncWriteExt::shutdown(&mut peer.stream).await.unwrap();
     let rest = peer.come_within(Duration::from_secs(5)).await;
     assert!(!rest.ends_with(b"0\r\n\r\n"), "a request cut short looks whole");
     assert_eq!(bed.records().len(), 1);
