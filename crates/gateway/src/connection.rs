@@ -64,9 +64,8 @@ pub(crate) async fn serve(
     role: ListenerRole,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let (tls, http2) = agreed(&io);
-    let origin = Origin { peer: peer.ip().to_canonical(), tls, role };
-    if http2 {
+    let origin = Origin { peer: peer.ip().to_canonical(), tls: details(&io), role };
+    if io.agreed_on(tls::HTTP2) {
         return http2::serve(shared, io, origin, stopping).await;
     }
     let (mut inbound, outbound) = part(io, shared.config.limits.stall_timeout);
@@ -84,17 +83,14 @@ pub(crate) async fn serve(
     converse(shared, (inbound, outbound), origin, stopping).await;
 }
 
-/// What the two sides agreed on within TLS, and whether that is HTTP/2.
-fn agreed(io: &Io) -> (Option<TlsDetails>, bool) {
+/// What the two sides agreed on within TLS.
+fn details(io: &Io) -> Option<TlsDetails> {
     let Io::Tls(stream) = io else {
-        return (None, false);
+        return None;
     };
     match &**stream {
-        tokio_rustls::TlsStream::Server(stream) => {
-            let connection = stream.get_ref().1;
-            (tls::details(connection), connection.alpn_protocol() == Some(tls::HTTP2))
-        }
-        tokio_rustls::TlsStream::Client(_) => (None, false),
+        tokio_rustls::TlsStream::Server(stream) => tls::details(stream.get_ref().1),
+        tokio_rustls::TlsStream::Client(_) => None,
     }
 }
 

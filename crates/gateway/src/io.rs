@@ -18,6 +18,9 @@ use tokio_rustls::TlsStream;
 /// memory of one direction of a connection.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 
+/// How often the system asks whether a silent peer is still there.
+const WATCH_EVERY: Duration = Duration::from_secs(15);
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) enum Io {
@@ -53,6 +56,26 @@ impl Io {
         let mut buffer = ReadBuf::new(&mut byte);
         let mut context = Context::from_waker(std::task::Waker::noop());
         Pin::new(self).poll_read(&mut context, &mut buffer).is_pending()
+    }
+
+    /// Whether `protocol` is what TLS agreed on.
+    pub(crate) fn agreed_on(&self, protocol: &[u8]) -> bool {
+        match self {
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(protocol),
+            Self::Tcp(_) | Self::Unix(_) | Self::Memory(_) => false,
+        }
+    }
+
+    /// Lets the system find out that a silent peer is gone.
+    pub(crate) fn watch_over(&self) {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+            Self::Unix(_) | Self::Memory(_) => return,
+        };
+        let often = socket2::TcpKeepalive::new().with_time(WATCH_EVERY).with_interval(WATCH_EVERY);
+        // Without it a dead peer is noticed by the patience for answers.
+        let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&often);
     }
 
     /// Makes the coming close a reset, so that a body delimited by the end of

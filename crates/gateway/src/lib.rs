@@ -4,8 +4,8 @@
 //! complete. [`Gateway::run`] serves a listener; a connection is a chain of
 //! calls, and `call::serve` is the life of one.
 //!
-//! Absent on purpose: no HTTP library sits between the two sides, because one
-//! that re-serialises would break signatures; nothing here reads the journal,
+//! Absent on purpose: no library of HTTP/1.1 sits between the two sides, because
+//! one that re-serialises would break signatures (HTTP/2 is bridged, in `http2`); nothing here reads the journal,
 //! answers an AWS operation, or writes anything but the journal.
 
 pub mod answer;

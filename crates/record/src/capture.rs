@@ -47,7 +47,8 @@ pub fn capture_plan(facts: &Facts, route: &Route, read_only: bool) -> CapturePla
     }
 }
 
-/// Whether the whole body is a blob: an object, a payload.
+/// Whether the whole body is a blob, such as an object or a payload, or a stream
+/// of events, which ends when its caller likes.
 fn body_is_content(route: &Route) -> bool {
     let (Some(service), Some(operation)) = (route.service.as_deref(), route.op()) else {
         return false;
@@ -63,7 +64,10 @@ fn body_is_content(route: &Route) -> bool {
     };
     members.iter().find(|member| member.name == *payload).is_some_and(|member| {
         let kind = service.shape(member.shape).map(|shape| &shape.kind);
-        matches!(kind, Some(ShapeKind::Blob { .. }))
+        matches!(
+            kind,
+            Some(ShapeKind::Blob { .. } | ShapeKind::Structure { event_stream: true, .. })
+        )
     })
 }
 

@@ -4,7 +4,7 @@ use super::Call;
 use super::local::Stop;
 use super::prepare::journal_refuses;
 use super::relay::{Incoming, Relayed, Terms, Trouble, relay};
-use super::send::{Gate, SendError, Sending, send};
+use super::send::{Gate, SendError, Sending, Sent, send};
 use crate::answer::Refusal;
 use crate::config::OnFailure;
 use crate::connection::{After, Client};
@@ -16,6 +16,7 @@ use crate::upstream::{ConnectError, Upstream};
 use crate::wire::Framing;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use trailbox_record::Failure;
 
 impl Call<'_> {
@@ -24,7 +25,12 @@ impl Call<'_> {
         let Some(upstream) = self.upstream.clone() else {
             return After::Close;
         };
-        let lease = match upstream.pool.lease().await {
+        let leased = if self.request.upgrade {
+            upstream.pool.lease_http1().await
+        } else {
+            upstream.pool.lease().await
+        };
+        let lease = match leased {
             Ok(lease) => lease,
             Err(error) => {
                 upstream.doubt();
@@ -33,9 +39,12 @@ impl Call<'_> {
                 return self.stop(client, body, stop).await;
             }
         };
-        let reused = lease.reused;
+        let (reused, fate) = (lease.reused, lease.fate);
         let (mut up_in, mut up_out) = part(lease.io, self.shared.config.limits.stall_timeout);
-        let relayed = self.exchange(client, &mut body, &mut up_in, &mut up_out).await;
+        let mut relayed = self.exchange(client, &mut body, &mut up_in, &mut up_out).await;
+        if let Some(fault) = fate.as_ref().and_then(|fate| fate.fault()) {
+            relayed.blame(fault);
+        }
         let waited = relayed.waited;
         if let Some(Trouble::Upstream(error) | Trouble::Broken(error)) = &relayed.trouble {
             self.report(&upstream, relayed.sent, reused, error);
@@ -67,20 +76,29 @@ impl Call<'_> {
     ) -> Relayed {
         let head = self.head_to_send();
         let terms = self.terms();
-        let forward_anyway =
-            self.shared.config.recording.on_failure_of(self.read_only) == OnFailure::Forward;
-        let gate = Gate {
+        let pause = Notify::new();
+        let gate = self.gate();
+        let Client { inbound, outbound, .. } = client;
+        let patience = terms.stall_timeout;
+        let sending = send(&head, inbound, up_out, body, gate, patience, &pause);
+        relay(Sending::new(sending, &pause), up_in, outbound, &terms).await
+    }
+
+    /// What must hold before the end of the request is released.
+    pub(super) fn gate(&mut self) -> Gate<'_> {
+        Gate {
+            forward_anyway: self.forwards_anyway(),
             who: &mut self.who,
             head: &self.request.head,
             route: &self.route,
             intent: &mut self.intent,
             clock: &*self.shared.clock,
-            forward_anyway,
-        };
-        let Client { inbound, outbound, .. } = client;
-        let patience = terms.stall_timeout;
-        let sending = Sending::new(send(&head, inbound, up_out, body, gate, patience));
-        relay(sending, up_in, outbound, &terms).await
+        }
+    }
+
+    /// Whether a call that cannot be recorded passes all the same.
+    pub(super) fn forwards_anyway(&self) -> bool {
+        self.shared.config.recording.on_failure_of(self.read_only) == OnFailure::Forward
     }
 
     /// The head as it came; the engine is told who calls.
@@ -117,6 +135,7 @@ impl Call<'_> {
             event_stream: self.route.op().is_some_and(|operation| {
                 operation.event_stream && !operation.streaming_input && !operation.streaming_output
             }),
+            upgrade: self.request.upgrade,
         }
     }
 
@@ -126,10 +145,10 @@ impl Call<'_> {
         client: &mut Client,
         mut body: Passage,
         relayed: Relayed,
-        (mut up_in, up_out): (Inbound, Outbound),
+        (mut up_in, mut up_out): (Inbound, Outbound),
         upstream: &Upstream,
     ) -> After {
-        let Relayed { answer, trouble, sent, .. } = relayed;
+        let Relayed { answer, trouble, mut sent, paused, .. } = relayed;
         let Some(mut answer) = answer else {
             return After::Close;
         };
@@ -142,13 +161,19 @@ impl Call<'_> {
         let told = Some((&answer.head.head, &mut answer.body));
         self.record(client, &mut body, told, failure).await;
 
-        let mut broken = trouble.is_some();
-        if answer.stream {
-            let patience = self.shared.config.limits.response_timeout;
-            let piped = answer.pipe(&mut up_in, &mut client.outbound, patience).await;
-            broken = broken || piped.is_err();
+        let switched = answer.head.head.status == 101;
+        // HTTP is not left in the middle of a request.
+        let mut broken = trouble.is_some() || (switched && !sent);
+        if answer.stream && !broken {
+            let sides = (&mut up_in, &mut up_out);
+            let streamed = self.stream(client, &mut body, &mut answer, sides, paused).await;
+            broken = streamed.is_err();
+            sent = sent || (paused && streamed == Ok(Sent::Whole));
         } else if !broken {
             answer.release(&mut up_in, &mut client.outbound).await;
+        }
+        if switched {
+            return After::Close;
         }
         let whole = answer.body.may_end_here() && !broken;
         self.give_back(&answer, whole && sent, (up_in, up_out), upstream).await;

@@ -14,6 +14,7 @@ mod record;
 mod reduced;
 mod relay;
 mod send;
+mod stream;
 
 pub(crate) use context::new_request_id;
 pub(crate) use reduced::plain;

@@ -55,7 +55,8 @@ pub(super) async fn form(
     body: &mut Passage,
 ) -> (Result<(), Stop>, TakenIn) {
     let mut taken = TakenIn::default();
-    if !is_form(&request.head) || request.framing == Framing::Length(0) || request.upgrade {
+    let tunnel = request.head.method == "CONNECT";
+    if !is_form(&request.head) || request.framing == Framing::Length(0) || tunnel {
         return (Ok(()), taken);
     }
     body.keep(FORM_MAX);
@@ -155,12 +156,12 @@ impl Call<'_> {
         }
         if self.recording == Recording::Configured {
             metrics::counter!(observe::UNRECORDED, "reason" => "configured").increment(1);
-            return chosen.and_then(|()| self.no_upgrade());
+            return chosen.and_then(|()| self.may_upgrade());
         }
         let refusal = self.who.refusal(self.shared, &self.route, own);
         self.admit()?;
         chosen?;
-        self.no_upgrade()?;
+        self.may_upgrade()?;
         if let Some(refusal) = refusal {
             return Err(refusal.into());
         }
@@ -172,13 +173,23 @@ impl Call<'_> {
         self.intend(client, body).await
     }
 
-    /// Connections stay HTTP/1.1.
-    fn no_upgrade(&self) -> Result<(), Stop> {
-        if self.request.upgrade {
-            let text = "connections cannot be upgraded here";
-            return Err(Refusal::new("upgrade", 501, "NotImplemented", text).into());
+    /// Another protocol is its upstream's to agree to; our own services speak none,
+    /// and nobody is tunnelled to.
+    fn may_upgrade(&self) -> Result<(), Stop> {
+        if !self.request.upgrade {
+            return Ok(());
         }
-        Ok(())
+        let head = &self.request.head;
+        let names = || head.headers.get_all("upgrade").flat_map(|names| names.split(','));
+        let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
+        let text = if head.method == "CONNECT" || own || names().next().is_none() {
+            "connections cannot be upgraded here"
+        } else if names().any(|name| name.trim().eq_ignore_ascii_case("h2c")) {
+            "HTTP/2 begins with its preface or is agreed on within TLS, not with an upgrade"
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new("upgrade", 501, "NotImplemented", text).into())
     }
 
     /// Who answers.

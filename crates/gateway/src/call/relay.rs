@@ -1,6 +1,7 @@
 //! The answer on its way down: streamed, its end held until the record is durable.
 
-use super::send::{SendError, Sending};
+use super::send::{SendError, Sending, Sent};
+use crate::http2::Fault;
 use crate::io::{Inbound, Outbound, PeerError};
 use crate::passage::Passage;
 use crate::wire::{HeadError, HeadLimits, ResponseIn, parse_response};
@@ -24,6 +25,8 @@ pub(super) struct Terms {
     pub(super) caps: (usize, usize),
     /// The operation answers with an event stream when it succeeds.
     pub(super) event_stream: bool,
+    /// The client asked for another protocol.
+    pub(super) upgrade: bool,
 }
 
 /// What became of an exchange with an upstream.
@@ -35,6 +38,8 @@ pub(super) struct Relayed {
     pub(super) trouble: Option<Trouble>,
     /// The whole request was sent.
     pub(super) sent: bool,
+    /// More of the request is to be sent while the answer streams.
+    pub(super) paused: bool,
     /// Seconds from there to the head of the answer.
     pub(super) waited: Duration,
 }
@@ -48,8 +53,23 @@ pub(super) struct Incoming {
     pub(super) lead: Bytes,
     /// The client takes no more.
     pub(super) client_gone: bool,
-    /// It is an event stream: recorded now, piped then.
+    /// It is an event stream, or the end of HTTP: recorded now, piped then.
     pub(super) stream: bool,
+}
+
+impl Relayed {
+    /// The stream of HTTP/2 that stood for a connection tells more than its end.
+    pub(super) fn blame(&mut self, fault: &Fault) {
+        let told = || PeerError::Gone(std::io::Error::other(fault.reason.clone()));
+        match &mut self.trouble {
+            Some(
+                Trouble::Upstream(error @ PeerError::Gone(_))
+                | Trouble::Broken(error @ PeerError::Gone(_)),
+            ) => *error = told(),
+            Some(Trouble::Upstream(_) | Trouble::Broken(_) | Trouble::Sending(_)) | None => {}
+        }
+        self.sent = self.sent && !fault.unprocessed;
+    }
 }
 
 /// What went wrong.
@@ -75,6 +95,7 @@ pub(super) async fn relay(
         Ok(head) => {
             let mut answer = Incoming::new(head, terms);
             let broken = if answer.stream {
+                sending.pause().await;
                 None
             } else {
                 answer.pump(&mut sending, upstream, client, terms.stall_timeout).await.err()
@@ -86,13 +107,17 @@ pub(super) async fn relay(
     // The last of the request may have been taken without our noticing.
     let _ = sending.beside(std::future::ready(())).await;
     let hopeless = sending.is_hopeless();
-    match sending.into_end() {
-        Some(Ok(())) => Relayed { answer, trouble, sent: true, waited },
-        Some(Err(error)) if hopeless => {
-            Relayed { answer, trouble: Some(Trouble::Sending(error)), sent: false, waited }
-        }
-        Some(Err(_)) | None => Relayed { answer, trouble, sent: false, waited },
-    }
+    let (sent, paused, failed) = match sending.into_end() {
+        Some(Ok(Sent::Whole)) => (true, false, None),
+        Some(Ok(Sent::Paused)) => (false, true, None),
+        Some(Err(error)) => (false, false, Some(error)),
+        None => (false, false, None),
+    };
+    let trouble = match failed.filter(|_| hopeless) {
+        Some(error) => Some(Trouble::Sending(error)),
+        None => trouble,
+    };
+    Relayed { answer, trouble, sent, paused, waited }
 }
 
 /// The final head. Interim ones pass to the client at once.
@@ -127,7 +152,7 @@ async fn read_head(
     let mut swallow = terms.said_continue;
     loop {
         match parse_response(&mut upstream.buffer, terms.to_head, terms.limits)? {
-            Some(head) if head.head.status == 101 => {
+            Some(head) if head.head.status == 101 && !terms.upgrade => {
                 let what = "the upstream switches protocols unasked".to_owned();
                 return Err(HeadError::Malformed { what }.into());
             }
@@ -152,7 +177,9 @@ impl Incoming {
         let failed = 400 <= head.head.status;
         let media = head.head.headers.get("content-type").unwrap_or_default();
         let stream = !failed
-            && (terms.event_stream || media.starts_with("application/vnd.amazon.eventstream"));
+            && (terms.event_stream
+                || head.head.status == 101
+                || media.starts_with("application/vnd.amazon.eventstream"));
         let cap = if failed { terms.caps.1 } else { terms.caps.0 };
         let body = Passage::new(head.framing, if stream { 0 } else { cap });
         let lead = head.raw.clone();
@@ -226,20 +253,24 @@ impl Incoming {
         self.body.forwarded(ready);
     }
 
-    /// Pipes an event stream to its end, nothing held.
+    /// Pipes an event stream to its end, nothing held, while `sending` goes on.
     pub(super) async fn pipe(
         &mut self,
+        sending: &mut Sending<'_>,
         upstream: &mut Inbound,
         client: &mut Outbound,
         patience: Duration,
     ) -> Result<(), PeerError> {
         loop {
             self.body.scan(&upstream.buffer)?;
-            self.release(upstream, client).await;
+            let count = self.body.ready();
+            self.pass(sending, upstream, client, count).await.ok_or_else(PeerError::early_end)?;
             if self.body.is_done() || self.client_gone {
                 return Ok(());
             }
-            match upstream.fill(patience).await? {
+            // A request that cannot be gone on with ends its answer, too.
+            let filled = sending.beside(upstream.fill(patience)).await;
+            match filled.ok_or_else(PeerError::early_end)?? {
                 0 if self.body.may_end_here() => return Ok(()),
                 0 => return Err(PeerError::early_end()),
                 _ => {}

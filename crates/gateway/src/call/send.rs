@@ -10,6 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::sync::Notify;
 use trailbox_clock::Clock;
 use trailbox_exchange::RequestHead;
 use trailbox_journal::AppendError;
@@ -26,6 +27,15 @@ pub(super) enum SendError {
     Refused(Refusal),
     /// The intent is not durable.
     Intent(AppendError),
+}
+
+/// How far a request was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// To its end.
+    Whole,
+    /// All that came, when it was asked to pause.
+    Paused,
 }
 
 /// What must hold before the end of a request is released.
@@ -52,7 +62,8 @@ impl Gate<'_> {
 }
 
 /// Sends head and body as they come. What completes the request goes last,
-/// when `gate` lets it.
+/// when `gate` lets it. `pause` ends it early, with nothing half written: an
+/// empty `head` goes on from there.
 pub(super) async fn send(
     head: &[u8],
     inbound: &mut Inbound,
@@ -60,7 +71,8 @@ pub(super) async fn send(
     body: &mut Passage,
     mut gate: Gate<'_>,
     patience: Duration,
-) -> Result<(), SendError> {
+    pause: &Notify,
+) -> Result<Sent, SendError> {
     let mut lead = head;
     loop {
         let done = body.is_done();
@@ -73,9 +85,14 @@ pub(super) async fn send(
         bytes::Buf::advance(&mut inbound.buffer, ready);
         body.forwarded(ready);
         if done {
-            return Ok(());
+            return Ok(Sent::Whole);
         }
-        if inbound.fill(patience).await.map_err(SendError::Client)? == 0 {
+        let filled = tokio::select! {
+            biased;
+            () = pause.notified() => return Ok(Sent::Paused),
+            filled = inbound.fill(patience) => filled,
+        };
+        if filled.map_err(SendError::Client)? == 0 {
             return Err(SendError::Client(PeerError::early_end()));
         }
         body.scan(&inbound.buffer).map_err(|error| SendError::Client(error.into()))?;
@@ -84,13 +101,29 @@ pub(super) async fn send(
 
 /// A request that is being sent while its answer is awaited.
 pub(super) struct Sending<'a> {
-    future: Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>,
-    ended: Option<Result<(), SendError>>,
+    future: Pin<Box<dyn Future<Output = Result<Sent, SendError>> + Send + 'a>>,
+    ended: Option<Result<Sent, SendError>>,
+    pause: &'a Notify,
 }
 
 impl<'a> Sending<'a> {
-    pub(super) fn new(future: impl Future<Output = Result<(), SendError>> + Send + 'a) -> Self {
-        Self { future: Box::pin(future), ended: None }
+    /// `future` is a [`send`] that listens to `pause`.
+    pub(super) fn new(
+        future: impl Future<Output = Result<Sent, SendError>> + Send + 'a,
+        pause: &'a Notify,
+    ) -> Self {
+        Self { future: Box::pin(future), ended: None, pause }
+    }
+
+    /// Lets it come to a place from which it can be gone on with, or to its end.
+    pub(super) async fn pause(&mut self) {
+        self.pause.notify_one();
+        self.end().await;
+    }
+
+    /// Whether the whole request was sent.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.ended, Some(Ok(Sent::Whole)))
     }
 
     /// Drives the sending and `main` together until `main` is done. `None`:
@@ -127,13 +160,13 @@ impl<'a> Sending<'a> {
     /// Whether it failed on our side or the client's: no answer is worth waiting for.
     pub(super) fn is_hopeless(&self) -> bool {
         match &self.ended {
-            None | Some(Ok(()) | Err(SendError::Upstream(_))) => false,
+            None | Some(Ok(Sent::Whole | Sent::Paused) | Err(SendError::Upstream(_))) => false,
             Some(Err(SendError::Client(_) | SendError::Refused(_) | SendError::Intent(_))) => true,
         }
     }
 
     /// How it ended; `None` when the answer came to its end first.
-    pub(super) fn into_end(self) -> Option<Result<(), SendError>> {
+    pub(super) fn into_end(self) -> Option<Result<Sent, SendError>> {
         self.ended
     }
 }

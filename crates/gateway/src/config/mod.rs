@@ -13,7 +13,9 @@ pub use limits::LimitsConfig;
 pub use network::{Network, NetworkError};
 pub(crate) use recording::RESET_PATH;
 pub use recording::{Durability, Intents, OnFailure, RecordingConfig, SessionTokenRule};
-pub use upstream::{Flavour, UpstreamConfig, UpstreamUrl, UpstreamUrlError, VerifiesSignatures};
+pub use upstream::{
+    Flavour, Http2, UpstreamConfig, UpstreamUrl, UpstreamUrlError, VerifiesSignatures,
+};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

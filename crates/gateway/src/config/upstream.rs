@@ -23,6 +23,9 @@ pub struct UpstreamConfig {
     pub ca_file: Option<PathBuf>,
     /// Accept any certificate: for a laboratory. Default `false`.
     pub insecure: bool,
+    /// Whether calls are forwarded in HTTP/2. Default `false`: only HTTP/1.1
+    /// passes byte for byte.
+    pub http2: Http2,
 }
 
 impl UpstreamConfig {
@@ -37,6 +40,7 @@ impl UpstreamConfig {
             bucket_owner: None,
             ca_file: None,
             insecure: false,
+            http2: Http2::No,
         }
     }
 }
@@ -54,6 +58,8 @@ struct Table {
     ca_file: Option<PathBuf>,
     #[serde(default)]
     insecure: bool,
+    #[serde(default)]
+    http2: Http2,
 }
 
 impl<'de> Deserialize<'de> for UpstreamConfig {
@@ -78,8 +84,16 @@ impl<'de> serde::de::Visitor<'de> for UrlOrTable {
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         let table = Table::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-        let Table { url, region, verifies_signatures, flavour, bucket_owner, ca_file, insecure } =
-            table;
+        let Table {
+            url,
+            region,
+            verifies_signatures,
+            flavour,
+            bucket_owner,
+            ca_file,
+            insecure,
+            http2,
+        } = table;
         Ok(UpstreamConfig {
             url,
             region,
@@ -88,6 +102,7 @@ impl<'de> serde::de::Visitor<'de> for UrlOrTable {
             bucket_owner,
             ca_file,
             insecure,
+            http2,
         })
     }
 }
@@ -106,19 +121,46 @@ pub enum VerifiesSignatures {
 
 impl<'de> Deserialize<'de> for VerifiesSignatures {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Flag(bool),
-            Word(String),
-        }
-        match Written::deserialize(from)? {
-            Written::Flag(true) => Ok(Self::Yes),
-            Written::Flag(false) => Ok(Self::No),
-            Written::Word(word) if word == "probe" => Ok(Self::Probe),
-            Written::Word(word) => {
-                Err(serde::de::Error::custom(format!("`{word}` is not true, false or \"probe\"")))
-            }
+        flag_or("probe", from)
+            .map(|flag| flag.map_or(Self::Probe, |yes| if yes { Self::Yes } else { Self::No }))
+    }
+}
+
+/// Whether an upstream is spoken to in HTTP/2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Http2 {
+    /// `true`: always; without TLS it must know beforehand.
+    Yes,
+    /// `false`: never.
+    #[default]
+    No,
+    /// `"auto"`: where it agrees to it within TLS.
+    Auto,
+}
+
+impl<'de> Deserialize<'de> for Http2 {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        flag_or("auto", from)
+            .map(|flag| flag.map_or(Self::Auto, |yes| if yes { Self::Yes } else { Self::No }))
+    }
+}
+
+/// A flag, or `None` for the one word that may stand in its place.
+fn flag_or<'de, D: serde::Deserializer<'de>>(
+    other: &'static str,
+    from: D,
+) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Flag(bool),
+        Word(String),
+    }
+    match Written::deserialize(from)? {
+        Written::Flag(flag) => Ok(Some(flag)),
+        Written::Word(word) if word == other => Ok(None),
+        Written::Word(word) => {
+            Err(serde::de::Error::custom(format!("`{word}` is not true, false or \"{other}\"")))
         }
     }
 }

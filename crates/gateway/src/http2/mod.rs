@@ -10,9 +10,11 @@
 //! `CONNECT` in any form, and the upgrade from HTTP/1.1 that RFC 9113 dropped.
 
 mod bodies;
+mod client;
 mod heads;
 mod server;
 
+pub(crate) use client::{Connections, Fate, Fault, Stream, Terms};
 pub(crate) use server::serve;
 
 /// How a connection in HTTP/2 begins, without TLS to agree on it.

@@ -3,7 +3,7 @@
 use super::connect::{Dial, Endpoint};
 use super::pool::{Pool, PoolLimits};
 use super::tls::{ClientTls, ClientTlsError};
-use crate::config::{EMBEDDABLE, GatewayConfig, UpstreamConfig, VerifiesSignatures};
+use crate::config::{EMBEDDABLE, GatewayConfig, Http2, UpstreamConfig, VerifiesSignatures};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,6 +113,8 @@ impl Answerers {
             idle_max: config.limits.pool_idle_max,
             idle_timeout: config.limits.pool_idle_timeout,
             connect_timeout: config.limits.connect_timeout,
+            stall_timeout: config.limits.stall_timeout,
+            head_bytes_max: config.limits.head_bytes_max,
         };
         let mut by_service = BTreeMap::new();
         for (service, upstream) in &config.upstreams {
@@ -223,7 +225,7 @@ fn remote(
         bucket_owner: config.bucket_owner.clone(),
         engine: false,
         authority,
-        pool: Pool::new(Endpoint::Tcp { host, port, tls }, limits),
+        pool: Pool::new(Endpoint::Tcp { host, port, tls }, config.http2, limits),
         probed: verifies == Verifies::Unknown,
         probe_due: AtomicBool::new(verifies == Verifies::Unknown),
         verifies: Mutex::new(verifies),
@@ -237,7 +239,7 @@ fn engine(socket: &Path, limits: PoolLimits) -> Upstream {
         bucket_owner: None,
         engine: true,
         authority: "engine".to_owned(),
-        pool: Pool::new(Endpoint::Unix(socket.to_owned()), limits),
+        pool: Pool::new(Endpoint::Unix(socket.to_owned()), Http2::No, limits),
         verifies: Mutex::new(Verifies::No),
         probed: false,
         probe_due: AtomicBool::new(false),

@@ -54,15 +54,25 @@ pub(crate) enum ConnectError {
 }
 
 impl Endpoint {
-    /// Connects within `patience`, TLS handshake included.
-    pub(crate) async fn connect(&self, patience: Duration) -> Result<Io, ConnectError> {
-        tokio::time::timeout(patience, self.dial())
+    /// Whether TLS is spoken there.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tcp { tls: Some(_), .. })
+    }
+
+    /// Connects within `patience`, TLS handshake included. `http2`: it is offered
+    /// within TLS.
+    pub(crate) async fn connect(
+        &self,
+        patience: Duration,
+        http2: bool,
+    ) -> Result<Io, ConnectError> {
+        tokio::time::timeout(patience, self.dial(http2))
             .await
             .map_err(|_| ConnectError::Timeout(patience))?
             .map_err(ConnectError::Refused)
     }
 
-    async fn dial(&self) -> std::io::Result<Io> {
+    async fn dial(&self, http2: bool) -> std::io::Result<Io> {
         match self {
             Self::Unix(path) => Ok(Io::Unix(dial_engine(path).await?)),
             Self::Port { dial, upstream } => Ok(Io::Memory(dial.dial(upstream).await?)),
@@ -71,7 +81,7 @@ impl Endpoint {
                 stream.set_nodelay(true)?;
                 match tls {
                     None => Ok(Io::Tcp(stream)),
-                    Some(tls) => Ok(Io::Tls(Box::new(tls.handshake(stream).await?.into()))),
+                    Some(tls) => Ok(Io::Tls(Box::new(tls.handshake(stream, http2).await?.into()))),
                 }
             }
         }

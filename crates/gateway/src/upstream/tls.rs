@@ -1,6 +1,7 @@
 //! TLS towards upstreams.
 
-use crate::config::UpstreamConfig;
+use crate::config::{Http2, UpstreamConfig};
+use crate::tls::{HTTP1, HTTP2};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -15,6 +16,8 @@ use tokio_rustls::{TlsConnector, client};
 #[derive(Clone)]
 pub(crate) struct ClientTls {
     connector: TlsConnector,
+    /// The same, offering HTTP/2.
+    http2: TlsConnector,
     name: ServerName<'static>,
 }
 
@@ -65,15 +68,23 @@ impl ClientTls {
             };
             builder.with_root_certificates(roots).with_no_client_auth()
         };
-        Ok(Self { connector: TlsConnector::from(Arc::new(client)), name })
+        let mut offering = client.clone();
+        offering.alpn_protocols = match config.http2 {
+            Http2::Yes => vec![HTTP2.to_vec()],
+            Http2::Auto | Http2::No => vec![HTTP2.to_vec(), HTTP1.to_vec()],
+        };
+        let connector = |client| TlsConnector::from(Arc::new(client));
+        Ok(Self { connector: connector(client), http2: connector(offering), name })
     }
 
-    /// Agrees on keys over a fresh connection.
+    /// Agrees on keys over a fresh connection, and on HTTP/2 if it is wanted.
     pub(crate) async fn handshake(
         &self,
         stream: TcpStream,
+        http2: bool,
     ) -> std::io::Result<client::TlsStream<TcpStream>> {
-        self.connector.connect(self.name.clone(), stream).await
+        let connector = if http2 { &self.http2 } else { &self.connector };
+        connector.connect(self.name.clone(), stream).await
     }
 }
 

@@ -25,6 +25,7 @@ async fn ambiguous_and_malformed_heads_are_refused_and_never_forwarded() {
         "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
         "GET / HTTP/1.1\r\n\r\n".to_owned(),
         "GET / HTTP/3.0\r\nHost: h\r\n\r\n".to_owned(),
+        "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n".to_owned(),
         "\u{16}\u{3}\u{1}\u{0}\u{0}".to_owned(),
         format!("GET / HTTP/1.1\r\nHost: h\r\n{many}\r\n"),
         format!("GET /{long} HTTP/1.1\r\nHost: h\r\n\r\n"),
@@ -77,10 +78,10 @@ async fn a_head_that_never_ends_is_cut_off_in_time() {
 }
 
 #[tokio::test]
-async fn an_upgrade_is_refused_for_now() {
+async fn a_tunnel_and_an_upgrade_to_http_2_are_refused() {
     let upstream = Upstream::agreeable().await;
     let bed = Setup::with_default(&upstream).start().await;
-    let upgrade = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let upgrade = "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
     assert_eq!(bed.call(upgrade).await.status, 501);
     assert_eq!(bed.call("CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n").await.status, 501);
     assert_eq!(upstream.requests().len(), 0);

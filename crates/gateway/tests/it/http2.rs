@@ -252,6 +252,57 @@ async fn a_flood_of_resets_is_bounded() {
     assert!(connections <= 5, "{connections} calls reached the upstream");
 }
 
+/// CVE-2024-27316: a head that never ends is given up, not collected.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_continuations_is_bounded() {
+    fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, 0], &stream.to_be_bytes(), payload].concat()
+    }
+    let upstream = Upstream::agreeable().await;
+    let bed = Setup::with_default(&upstream).start().await;
+    let mut peer = bed.connect().await;
+    peer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    peer.write(&frame(4, 0, &[])).await;
+    // A literal field that is not indexed: `a: xxx…`.
+    let field = [b"\x00\x01a\x64".as_slice(), &[b'x'; 100]].concat();
+    let fields = field.repeat(150);
+    peer.write(&frame(1, 1, &fields)).await;
+    let mut taken = 0;
+    let ended = loop {
+        let writing =
+            tokio::io::AsyncWriteExt::write_all(&mut peer.stream, &frame(9, 1, &fields)).await;
+        taken += fields.len();
+        if writing.is_err() {
+            break true;
+        }
+        if 64 * MEGABYTE < taken {
+            break false;
+        }
+    };
+    assert!(ended, "{taken} bytes of one head were taken");
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_is_given_up_and_its_call_recorded() {
+    let upstream = Upstream::answering(|_| answer(200, "", &"x".repeat(4 * MEGABYTE))).await;
+    let setup = Setup::with_default(&upstream)
+        .edit(|config| config.limits.stall_timeout = Duration::from_millis(300));
+    let bed = setup.start().await;
+    let mut client = Http2::connect(bed.address).await;
+    let (answer, _) = client.begin(&Ask::new("GET", "s3", "/b/k"), &[], true).await;
+    let mut body = answer.await.unwrap().into_body();
+    // Without our releasing it, the window stays shut.
+    bed.only_record().await;
+    let mut outcome = Ok(Bytes::new());
+    while outcome.is_ok() {
+        outcome = body.data().await.expect("no end in order");
+    }
+    assert_eq!(outcome.unwrap_err().reason(), Some(Reason::INTERNAL_ERROR));
+    assert_eq!(client.get("/none").await.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_over_all_connections_are_bounded_and_told_that_nothing_was_done() {
     let upstream = Upstream::scripted(|_, mut peer| async move {

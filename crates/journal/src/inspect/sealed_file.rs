@@ -45,7 +45,7 @@ pub(super) fn survey(
     let footer = &file.footer;
     let head = merkle::tree_head(leaves.iter().copied());
     let linked = merkle::link(&footer.previous, &head, (file.header.first, file.header.last));
-    if leaves.len() != table.frames.len() || head != footer.head || linked != footer.link {
+    if leaves.len() as u64 != table.frames.count() || head != footer.head || linked != footer.link {
         let fault = file.corrupt(footer.leaves.offset, "leaf hashes do not make the tree head");
         return whole(fault).map(Err);
     }
@@ -60,7 +60,7 @@ pub(super) fn survey(
         }
     }
     let lost: u64 = findings.iter().map(|finding| finding.frames).sum();
-    let sequences: Vec<u64> = table.frames.iter().map(|frame| frame.0).collect();
+    let sequences: Vec<u64> = table.frames.from(0).map(|frame| frame.0).collect();
     let frames = (sequences.len() as u64).saturating_sub(lost);
     Ok(Ok(SealedReport { file, sequences, frames, findings }))
 }
@@ -70,9 +70,9 @@ fn block_finding(
     fault: FileFault,
     (number, table): (usize, &Table),
 ) -> Result<Finding, FileFault> {
-    let inside = || table.frames.iter().filter(|frame| frame.1 as usize == number);
+    let inside = || table.frames.from(0).filter(|frame| frame.1 as usize == number);
     let first = inside().next().map_or(0, |frame| frame.0);
-    let last = inside().next_back().map_or(0, |frame| frame.0);
+    let last = inside().last().map_or(0, |frame| frame.0);
     let mut found = match fault {
         FileFault::Key(err @ KeyError::Unknown { .. }) => {
             let offset = table.blocks[number].offset;
@@ -142,7 +142,7 @@ fn blank(descriptor: &mut Descriptor, (number, table): (usize, &Table), stream: 
     let only = summary.kinds.is_power_of_two().then(|| summary.kinds.trailing_zeros());
     let kind = only.and_then(|kind| FrameKind::from_byte(u8::try_from(kind).ok()?));
     let mut builder = Builder::default();
-    for frame in table.frames.iter().filter(|frame| frame.1 as usize == number) {
+    for frame in table.frames.from(0).filter(|frame| frame.1 as usize == number) {
         builder.add(&Entry {
             stamp: Stamp {
                 sequence: frame.0,

@@ -99,7 +99,7 @@ impl Inspector {
             bytes: file.bytes,
             raw_bytes,
             written_bytes: file.bytes + raw_bytes + footer.count * AROUND,
-            accounts: blocks.into_iter().map(|block| block.account).collect(),
+            accounts: blocks.into_iter().map(|block| block.account.to_string()).collect(),
             arrivals: (footer.count > 0)
                 .then_some((Micros(footer.min_arrival), Micros(footer.max_arrival))),
         }))

@@ -1,14 +1,18 @@
-//! Clients that speak HTTP/2.
+//! Clients and servers that speak HTTP/2.
 
 use super::Ask;
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
+use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request};
+use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use trailbox_clock::Micros;
 
 /// Nothing in these tests takes that long unless it hangs.
@@ -134,5 +138,80 @@ impl Reply {
 
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A stream as a server has it.
+pub type Served = (Request<RecvStream>, SendResponse<Bytes>);
+
+/// A server that knows beforehand that HTTP/2 is spoken.
+pub struct Http2Server {
+    pub address: SocketAddr,
+    /// Connections accepted.
+    pub connections: Arc<AtomicUsize>,
+    /// Heads that came.
+    pub seen: Arc<Mutex<Vec<http::request::Parts>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Http2Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Http2Server {
+    /// Runs `serve` for each connection, numbered from 0.
+    pub async fn scripted<F, S>(serve: F) -> Self
+    where
+        F: Fn(usize, Connection<TcpStream, Bytes>) -> S + Send + Sync + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let number = count.fetch_add(1, Ordering::SeqCst);
+                if let Ok(connection) = h2::server::handshake(stream).await {
+                    tokio::spawn(serve(number, connection));
+                }
+            }
+        });
+        Self { address, connections, seen: Arc::default(), task }
+    }
+
+    /// Runs `serve` for each stream.
+    pub async fn streams<F, S>(serve: F) -> Self
+    where
+        F: Fn(Served) -> S + Send + Sync + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let seen: Arc<Mutex<Vec<http::request::Parts>>> = Arc::default();
+        let noted = Arc::clone(&seen);
+        let serve = Arc::new(serve);
+        let mut server = Self::scripted(move |_, mut connection| {
+            let (noted, serve) = (Arc::clone(&noted), Arc::clone(&serve));
+            async move {
+                while let Some(Ok((request, respond))) = connection.accept().await {
+                    let (parts, body) = request.into_parts();
+                    noted.lock().unwrap().push(parts.clone());
+                    tokio::spawn(serve((Request::from_parts(parts, body), respond)));
+                }
+            }
+        })
+        .await;
+        server.seen = seen;
+        server
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    pub fn seen(&self) -> usize {
+        self.seen.lock().unwrap().len()
     }
 }

@@ -7,7 +7,7 @@ mod log;
 mod peer;
 
 pub use disk::GatedDisk;
-pub use http2::{Http2, Reply};
+pub use http2::{Http2, Http2Server, Reply, pour};
 pub use log::Log;
 pub use peer::{Message, Peer, Upstream};
 
