@@ -53,6 +53,20 @@ enum Standing {
     },
 }
 
+/// Who judges a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judge {
+    /// The upstream, if anybody.
+    Upstream,
+    /// We alone: Trailbox itself answers.
+    Own,
+    /// We alone: the upstream sees a signature of ours.
+    Resigned {
+        /// Calls without a signature pass.
+        anonymous: bool,
+    },
+}
+
 /// What a proved head promises of the body.
 #[derive(Debug)]
 enum BodyDuty {
@@ -287,11 +301,16 @@ impl Who {
     }
 
     /// Why the call is refused before anything is forwarded.
-    ///
-    /// `own`: Trailbox itself answers it, so there is nobody else to judge.
-    pub(crate) fn refusal(&mut self, shared: &Shared, route: &Route, own: bool) -> Option<Refusal> {
+    pub(crate) fn refusal(
+        &mut self,
+        shared: &Shared,
+        route: &Route,
+        judge: Judge,
+    ) -> Option<Refusal> {
         let dialect = dialect(route);
-        if own && self.rests_on_a_claim() && !shared.is_test() {
+        let (own, ours) = (judge == Judge::Own, judge != Judge::Upstream);
+        let anonymous = judge == Judge::Resigned { anonymous: true };
+        if ours && self.rests_on_a_claim() && !shared.is_test() {
             return Some(Wrong::UnknownKey.refusal(dialect));
         }
         match &mut self.standing {
@@ -302,7 +321,8 @@ impl Who {
                 self.standing = Standing::Proved;
                 None
             }
-            Standing::Unchecked { wrong, .. } if own => Some(wrong.refusal(dialect)),
+            Standing::Unchecked { unknown_key: true, .. } if shared.is_test() => None,
+            Standing::Unchecked { wrong, .. } if ours => Some(wrong.refusal(dialect)),
             Standing::Proved if own && shared.is_test() => {
                 Arc::make_mut(&mut self.caller).administrator = true;
                 None
@@ -311,7 +331,7 @@ impl Who {
                 Arc::make_mut(&mut unproved.proved).administrator = true;
                 None
             }
-            Standing::Anonymous if own && !open_to_anybody(route) => {
+            Standing::Anonymous if ours && !anonymous && !open_to_anybody(route) => {
                 let found = refusal::missing_authentication(dialect);
                 Some(Refusal::new("anonymous", found.status, found.code, found.message))
             }
@@ -320,6 +340,11 @@ impl Who {
             | Standing::Anonymous
             | Standing::Unchecked { .. } => None,
         }
+    }
+
+    /// Whether the call carries no signature, and nobody vouches for it.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        matches!(self.standing, Standing::Anonymous)
     }
 
     /// Names the caller of an unsigned call, now that it is routed.

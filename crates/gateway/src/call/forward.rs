@@ -4,6 +4,7 @@ use super::Call;
 use super::local::Stop;
 use super::prepare::journal_refuses;
 use super::relay::{Incoming, Relayed, Terms, Trouble, relay};
+use super::resign::Outgoing;
 use super::send::{Gate, SendError, Sending, send};
 use crate::answer::Refusal;
 use crate::config::OnFailure;
@@ -65,7 +66,7 @@ impl Call<'_> {
         up_in: &mut Inbound,
         up_out: &mut Outbound,
     ) -> Relayed {
-        let head = self.head_to_send();
+        let outgoing = self.outgoing();
         let terms = self.terms();
         let forward_anyway =
             self.shared.config.recording.on_failure_of(self.read_only) == OnFailure::Forward;
@@ -79,11 +80,16 @@ impl Call<'_> {
         };
         let Client { inbound, outbound, .. } = client;
         let patience = terms.stall_timeout;
-        let sending = Sending::new(send(&head, inbound, up_out, body, gate, patience));
+        let sending = Sending::new(send(outgoing, inbound, up_out, body, gate, patience));
         relay(sending, up_in, outbound, &terms).await
     }
 
-    /// The head as it came; the engine is told who calls.
+    /// The request as it came, or signed anew; the engine is told who calls.
+    fn outgoing(&mut self) -> Outgoing {
+        let anew = self.outgoing.take();
+        anew.unwrap_or_else(|| Outgoing { head: self.head_to_send(), rewrite: None })
+    }
+
     fn head_to_send(&self) -> bytes::Bytes {
         let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
         if !own {

@@ -155,9 +155,14 @@ impl Call<'_> {
         }
         if self.recording == Recording::Configured {
             metrics::counter!(observe::UNRECORDED, "reason" => "configured").increment(1);
-            return chosen.and_then(|()| self.no_upgrade());
+            chosen?;
+            self.no_upgrade()?;
+            return self.sign_anew(&client.inbound.buffer, body);
         }
-        let refusal = self.who.refusal(self.shared, &self.route, own);
+        let judge = self.judge();
+        let refusal = self
+            .cannot_be_signed_anew()
+            .or_else(|| self.who.refusal(self.shared, &self.route, judge));
         self.admit()?;
         chosen?;
         self.no_upgrade()?;
@@ -169,6 +174,7 @@ impl Call<'_> {
             let now = self.shared.clock.now();
             self.who.prove_body(&self.request.head, &self.route, body, now)?;
         }
+        self.sign_anew(&client.inbound.buffer, body)?;
         self.intend(client, body).await
     }
 
@@ -233,8 +239,9 @@ impl Call<'_> {
         };
         let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine)
             && self.route.service_name() != "s3";
-        let most = if own {
-            OWN_BODY_MAX
+        let whole = if own { Some(OWN_BODY_MAX) } else { self.whole_body_max() };
+        let most = if let Some(most) = whole {
+            most
         } else if self.plan.request_required {
             self.plan.request_cap
         } else if small {
@@ -244,8 +251,15 @@ impl Call<'_> {
         };
         let Self { shared, request, taken, .. } = self;
         buffer(shared, client, request, body, most, taken).await?;
-        if own && !body.is_done() {
-            let text = format!("the body has more than {OWN_BODY_MAX} bytes");
+        if whole.is_some() && !body.is_done() {
+            let text = if own {
+                format!("the body has more than {most} bytes")
+            } else {
+                format!(
+                    "the body has more than {most} bytes, which is too large to be signed anew; \
+                     say its hash in x-amz-content-sha256"
+                )
+            };
             return Err(Refusal::new("body-size", 413, "RequestEntityTooLarge", text).into());
         }
         Ok(())

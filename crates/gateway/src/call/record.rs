@@ -138,14 +138,18 @@ impl Call<'_> {
             let code = error.filter(|_| said).map(|error| error.code);
             let upstream = self.upstream.as_ref();
             // Browsers ask with `OPTIONS` before they sign: nobody looks at it.
-            let judge = upstream.filter(|_| self.request.head.method != "OPTIONS");
+            // Nor does an upstream look that gets a signature of ours.
+            let judge = upstream.filter(|upstream| {
+                self.request.head.method != "OPTIONS" && upstream.resign.is_none()
+            });
             let verifies = judge.map_or(Verifies::No, |upstream| upstream.verifies());
             let said = judge.is_some_and(|upstream| upstream.is_said());
             let vouched = self.who.settle(&verifies, said, head.status, code.as_deref());
             if vouched && std::mem::take(&mut self.paid) {
                 self.shared.budget.give_back();
             }
-            self.federate(head, &body.bytes, matches!(verifies, Verifies::Yes { .. }));
+            let checks = self.upstream.as_ref().map(|upstream| upstream.verifies());
+            self.federate(head, &body.bytes, matches!(checks, Some(Verifies::Yes { .. })));
         }
         self.seen.account.clone_from(&self.who.caller.account);
         self.seen.region = self.region().to_owned();

@@ -1,12 +1,14 @@
 //! Upstreams: who really answers, and what is known about them.
 
+use super::ResignConfig;
 use serde::Deserialize;
 use std::path::PathBuf;
 
 /// One upstream: a URL, or a table with more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamConfig {
-    /// Where it listens. Calls keep their own path and `Host`: SigV4 signs both.
+    /// Where it listens. Calls keep their own path and `Host`, because SigV4
+    /// signs both; with `resign` they get this one's.
     pub url: UpstreamUrl,
     /// Region its calls are recorded under. Default: the one the caller signed
     /// for, which is kept beside it when this one differs.
@@ -23,6 +25,9 @@ pub struct UpstreamConfig {
     pub ca_file: Option<PathBuf>,
     /// Accept any certificate: for a laboratory. Default `false`.
     pub insecure: bool,
+    /// Callers are proved here and their calls signed anew, with a key the
+    /// upstream knows. Default: calls pass as they are signed.
+    pub resign: Option<ResignConfig>,
 }
 
 impl UpstreamConfig {
@@ -37,6 +42,7 @@ impl UpstreamConfig {
             bucket_owner: None,
             ca_file: None,
             insecure: false,
+            resign: None,
         }
     }
 }
@@ -54,6 +60,7 @@ struct Table {
     ca_file: Option<PathBuf>,
     #[serde(default)]
     insecure: bool,
+    resign: Option<ResignConfig>,
 }
 
 impl<'de> Deserialize<'de> for UpstreamConfig {
@@ -78,8 +85,16 @@ impl<'de> serde::de::Visitor<'de> for UrlOrTable {
 
     fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         let table = Table::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
-        let Table { url, region, verifies_signatures, flavour, bucket_owner, ca_file, insecure } =
-            table;
+        let Table {
+            url,
+            region,
+            verifies_signatures,
+            flavour,
+            bucket_owner,
+            ca_file,
+            insecure,
+            resign,
+        } = table;
         Ok(UpstreamConfig {
             url,
             region,
@@ -88,6 +103,7 @@ impl<'de> serde::de::Visitor<'de> for UrlOrTable {
             bucket_owner,
             ca_file,
             insecure,
+            resign,
         })
     }
 }
@@ -233,6 +249,17 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
 }
 
+impl UpstreamUrl {
+    /// What `Host` says to it: a port that the scheme implies is left out.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let implied = if self.tls { 443 } else { 80 };
+        if self.port == implied { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
 impl std::fmt::Display for UpstreamUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
@@ -253,6 +280,19 @@ impl<'de> Deserialize<'de> for UpstreamUrl {
 #[cfg(test)]
 mod tests {
     use super::{UpstreamUrl, UpstreamUrlError};
+
+    #[test]
+    fn an_authority_has_no_port_that_its_scheme_implies() {
+        let cases = [
+            ("https://s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"),
+            ("http://h:80", "h"),
+            ("http://h:443", "h:443"),
+            ("https://[::1]:8443", "[::1]:8443"),
+        ];
+        for (url, want) in cases {
+            assert_eq!(url.parse::<UpstreamUrl>().unwrap().authority(), want);
+        }
+    }
 
     #[test]
     fn urls_are_read_by_the_published_rules() {

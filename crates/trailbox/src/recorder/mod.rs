@@ -11,6 +11,7 @@ mod facts;
 mod figures;
 mod listeners;
 mod recovery;
+mod secrets;
 mod watermarks;
 
 use crate::config::{Config, Mode};
@@ -53,6 +54,8 @@ struct Recorder {
 
 impl Recorder {
     async fn start(config: Config, data: DataDir) -> anyhow::Result<ExitCode> {
+        let mut gateway_config = config.gateway();
+        secrets::fill(&mut gateway_config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let master = masterkey::open_or_show(&data)?;
@@ -96,7 +99,7 @@ impl Recorder {
             journal: journal.clone(),
             directory: principals.shared(),
             engine_socket: data.engine_socket(),
-            config: config.gateway(),
+            config: gateway_config,
             mode: gateway_mode(config.mode),
             account: config.account.clone(),
             metrics: figures::text(journal.clone(), restarts)?,
@@ -172,20 +175,14 @@ fn engine_settings(
     listeners: &Listeners,
 ) -> anyhow::Result<EngineSettings> {
     let principals = config.principal.iter().map(|entry| {
-        let secret = match (&entry.secret_file, &entry.secret_env) {
-            (Some(place), _) => std::fs::read_to_string(place).with_context(|| {
-                format!("principal `{}`: cannot read `secret_file` {}", entry.name, place.display())
-            })?,
-            (None, Some(name)) => std::env::var(name).with_context(|| {
-                format!("principal `{}`: `secret_env` {name} is not set", entry.name)
-            })?,
-            (None, None) => anyhow::bail!("principal `{}` has no secret", entry.name),
-        };
+        let what = format!("principal `{}`", entry.name);
+        let secret =
+            secrets::read(&what, entry.secret_file.as_deref(), entry.secret_env.as_deref())?;
         Ok(ConfiguredPrincipal {
             name: entry.name.clone(),
             account: entry.account.clone().unwrap_or_else(|| config.account.clone()),
             access_key_id: entry.access_key_id.clone(),
-            secret: secret.trim().to_owned(),
+            secret: secret.expose().to_owned(),
             administrator: entry.administrator,
         })
     });
