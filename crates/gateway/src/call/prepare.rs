@@ -251,12 +251,12 @@ impl Call<'_> {
         };
         let Self { shared, request, taken, .. } = self;
         buffer(shared, client, request, body, most, taken).await?;
-        if whole.is_some() && !body.is_done() {
+        if whole.is_some() && (!body.is_done() || most as u64 <= body.total()) {
             let text = if own {
-                format!("the body has more than {most} bytes")
+                format!("the body has {most} bytes or more")
             } else {
                 format!(
-                    "the body has more than {most} bytes, which is too large to be signed anew; \
+                    "the body has {most} bytes or more, too many to be signed anew; \
                      say its hash in x-amz-content-sha256"
                 )
             };

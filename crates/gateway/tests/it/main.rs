@@ -11,6 +11,7 @@ mod hostile;
 mod http2;
 mod identity;
 mod recording;
+mod resign;
 mod streaming;
 mod support;
 mod transparency;
