@@ -10,6 +10,7 @@ use crate::observe;
 use crate::passage::Passage;
 use crate::shared::Shared;
 use crate::upstream::Verifies;
+use crate::who::is_identity_code;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -137,6 +138,7 @@ impl Call<'_> {
             let said = body.total != 0 || head.headers.contains("x-amzn-errortype");
             let code = error.filter(|_| said).map(|error| error.code);
             let upstream = self.upstream.as_ref();
+            self.denied(code.as_deref());
             // Browsers ask with `OPTIONS` before they sign: nobody looks at it.
             // Nor does an upstream look that gets a signature of ours.
             let judge = upstream.filter(|upstream| {
@@ -153,6 +155,16 @@ impl Call<'_> {
         }
         self.seen.account.clone_from(&self.who.caller.account);
         self.seen.region = self.region().to_owned();
+    }
+
+    /// Tells that our own key at an upstream is not believed.
+    fn denied(&self, code: Option<&str>) {
+        let upstream = self.upstream.as_ref().filter(|upstream| upstream.resign.is_some());
+        let code = code.filter(|code| is_identity_code(code) && !self.who.is_anonymous());
+        if let (Some(upstream), Some(code)) = (upstream, code) {
+            let (event_id, upstream) = (&self.event_text(), &upstream.name);
+            observe::KeyDenied { upstream, event_id, code }.emit();
+        }
     }
 
     /// Names who came with an assertion instead of a signature: the answer does.

@@ -7,6 +7,11 @@
 //! record is of the call as the client made it.
 //!
 //! Start reading at [`Call::sign_anew`].
+//!
+//! Not yet as AWS does it: in front of an upstream with `resign`, browser uploads
+//! signed by a POST policy, event streams whose every event is signed, and access
+//! points or directory buckets named in the host are answered with `NotImplemented`;
+//! `SigV4A`, and Version 2 beside S3's, are not accepted.
 
 use super::Call;
 use super::local::Stop;
@@ -28,6 +33,8 @@ use trailbox_sigv4::{
 /// Most bytes of a body that is read whole because its hash is signed and
 /// nobody told it: what Lambda takes as a function's code is the largest.
 const WHOLE_MAX: usize = 80 << 20;
+/// The same of a body whose length nobody told either.
+const WHOLE_CHUNKED_MAX: usize = 4 << 20;
 
 /// A request on its way up.
 #[derive(Debug)]
@@ -95,9 +102,9 @@ impl Call<'_> {
                  use a presigned PUT",
             ));
         }
-        if self.bucket_of_host().is_some_and(|(_, behind)| !is_plain_s3(&behind)) {
+        if self.bucket_of_host().is_some_and(|(bucket, behind)| !may_be_in_path(&bucket, &behind)) {
             return Some(refused(
-                "an access point or directory bucket named in the host cannot be signed anew here",
+                "what the host names is no plain bucket; only those can be signed anew here",
             ));
         }
         if self.who.is_anonymous() {
@@ -113,8 +120,12 @@ impl Call<'_> {
     pub(super) fn whole_body_max(&self) -> Option<usize> {
         self.resigning()?;
         let needed = !self.who.is_anonymous() && self.told().payload.needs_body_hash();
+        let most = match self.request.framing {
+            Framing::Length(_) => WHOLE_MAX,
+            Framing::Chunked | Framing::UntilClose => WHOLE_CHUNKED_MAX,
+        };
         let room = usize::try_from(self.shared.config.limits.buffered_bytes_max);
-        needed.then(|| WHOLE_MAX.min(room.unwrap_or(usize::MAX)))
+        needed.then(|| most.min(room.unwrap_or(usize::MAX)))
     }
 
     /// Prepares what is sent to an upstream with a key of its own. `buffer`
@@ -176,6 +187,11 @@ impl Call<'_> {
         }
     }
 
+    fn is_http10(&self) -> bool {
+        let line = self.request.raw.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        line.ends_with(b"HTTP/1.0")
+    }
+
     fn is_s3(&self) -> bool {
         matches!(self.route.service_name(), "" | "s3")
     }
@@ -183,7 +199,8 @@ impl Call<'_> {
     /// The bucket that `Host` names, and the host behind it.
     fn bucket_of_host(&self) -> Option<(String, String)> {
         let hints = RouteHints { s3_domains: &self.shared.config.s3_domains, ..Default::default() };
-        hints.virtual_bucket(&self.request.head).filter(|_| self.is_s3())
+        let of_path = self.is_s3() && self.request.head.path().starts_with('/');
+        hints.virtual_bucket(&self.request.head).filter(|_| of_path)
     }
 
     /// The target: a bucket that the old host named stands in its path.
@@ -233,6 +250,10 @@ impl Call<'_> {
         };
         let plan = ChunkPlan::of(old, &told.payload)?;
         let framing = new_framing(plan.as_ref(), self.request.framing);
+        if matches!(framing, Some(Framing::Chunked)) && self.is_http10() {
+            // Only HTTP/1.1 can leave a length open.
+            return Err(VerifyError::DecodedLengthMissing);
+        }
         let mut draft = self.draft(&query);
         let dropped = |name: &[u8]| is_of_signature(name, told.version_2);
         self.fields(&mut draft, resigning, dropped, framing);
@@ -342,10 +363,13 @@ fn lifted(draft: &mut Draft) {
     }
 }
 
-/// Whether a host without its bucket is S3 itself: other kinds of host name what
-/// no path can.
-fn is_plain_s3(behind: &str) -> bool {
-    !["s3-accesspoint", "s3-object-lambda", "s3-outposts", "s3express"]
-        .iter()
-        .any(|kind| behind.starts_with(kind))
+/// Whether a bucket in front of a host can stand in a path instead: a name that
+/// is one, before a host of S3 itself.
+fn may_be_in_path(bucket: &str, behind: &str) -> bool {
+    let named = bucket.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    named
+        && !["s3-accesspoint", "s3-object-lambda", "s3-outposts", "s3express"]
+            .iter()
+            .any(|kind| behind.starts_with(kind))
 }

@@ -1,7 +1,7 @@
 //! In front of an upstream that knows another key: callers are proved here, what
 //! is forwarded is proved there, and nothing of the callers' keys is in it.
 
-use crate::support::{ACCOUNT, Ask, Bed, KEY, Message, SECRET, Setup, Upstream, ok};
+use crate::support::{ACCOUNT, Ask, Bed, KEY, Message, SECRET, Setup, Upstream, answer, ok};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key};
 use base64::Engine as _;
@@ -399,6 +399,68 @@ async fn signed_chunks_without_a_decoded_length_are_refused() {
     let answer = bed.call(ask.written(&added, Some(&body))).await;
     assert_eq!(answer.status, 411, "{}", answer.text());
     assert_eq!(bed.only_record().await["errorCode"], "MissingContentLength");
+    assert_eq!(upstream.requests().len(), 0);
+}
+
+/// That our own key is not believed says nothing of the caller.
+#[tokio::test]
+async fn a_caller_stays_proved_when_the_upstream_denies_our_key() {
+    let denied = "<Error><Code>InvalidAccessKeyId</Code><Message>x</Message></Error>";
+    let upstream = Upstream::answering(move |_| answer(403, "", denied)).await;
+    let bed = resigning(&upstream, "").start().await;
+    let answer = bed.call(Ask::new("GET", "s3", "/b/k").signed(bed.now())).await;
+    assert_eq!((answer.status, answer.text()), (403, denied.to_owned()));
+    let record = bed.only_record().await;
+    assert_eq!(record["userIdentity"]["userName"], "alice");
+    assert_eq!(record["additionalEventData"]["trailboxIdentity"], "verified");
+    assert_eq!(record["errorCode"], "InvalidAccessKeyId");
+}
+
+/// Keys that nobody proved got open nothing: an upstream that is made to answer
+/// can show any.
+#[tokio::test]
+async fn a_key_that_rests_on_a_claim_is_not_signed_anew() {
+    let loose = Upstream::answering(|_| {
+        ok("<GetSessionTokenResponse><GetSessionTokenResult><Credentials>\
+            <AccessKeyId>ASIACLAIMED000000001</AccessKeyId>\
+            <SecretAccessKey>claimed-secret</SecretAccessKey>\
+            <SessionToken>claimed-token</SessionToken>\
+            <Expiration>2026-11-22T19:00:00Z</Expiration></Credentials>\
+            </GetSessionTokenResult></GetSessionTokenResponse>")
+    })
+    .await;
+    let strict = Upstream::agreeable().await;
+    let mut setup = resigning(&strict, "");
+    let resigned = setup.config.default_upstream.take().unwrap();
+    setup.config = Setup::with_default(&loose).config;
+    setup.config.upstreams.insert("s3".to_owned(), resigned);
+    let bed = setup.start().await;
+    let ask = Ask::query("sts", "Action=GetSessionToken&Version=2011-06-15");
+    bed.call(ask.by("AKIASTRANGER", "x", None).signed(bed.now())).await;
+    let get = Ask::new("GET", "s3", "/b/k");
+    let get = get.by("ASIACLAIMED000000001", "claimed-secret", Some("claimed-token"));
+    let refused = bed.call(get.signed(bed.now())).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("InvalidAccessKeyId"), "{}", refused.text());
+    assert_eq!(strict.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_host_that_names_more_than_a_bucket_is_refused() {
+    let upstream = Upstream::agreeable().await;
+    let setup = resigning(&upstream, "").edit(|config| config.s3_domains = vec!["gw.test".into()]);
+    let bed = setup.start().await;
+    for host in [
+        "x HTTP/1.0.gw.test",
+        "a/b.gw.test",
+        "..gw.test",
+        "ap.s3-accesspoint.us-east-1.amazonaws.com",
+    ] {
+        let mut ask = Ask::new("GET", "s3", "/k");
+        ask.headers[0].1 = host.to_owned();
+        let answer = bed.call(ask.signed(bed.now())).await;
+        assert_eq!(answer.status, 501, "{host}: {}", answer.text());
+    }
     assert_eq!(upstream.requests().len(), 0);
 }
 
