@@ -5,6 +5,7 @@
 //! judges after the answer, when an upstream was the one to verify.
 
 use crate::answer::{Refusal, Shape};
+use crate::denial::denies_identity;
 use crate::passage::Passage;
 use crate::shared::Shared;
 use crate::upstream::Verifies;
@@ -438,46 +439,6 @@ impl Who {
         self.standing = Standing::Proved;
         true
     }
-}
-
-/// Whether an answer says "I do not believe who you are", rather than "you may
-/// not": an upstream that says the latter has verified the signature.
-fn denies_identity(status: u16, code: Option<&str>, denial: Option<&str>) -> bool {
-    // An answer that says nothing of the caller vouches for nobody.
-    let failed = matches!(status, 400 | 401 | 403) || 500 <= status;
-    match code {
-        None => failed,
-        Some(code) => 500 <= status || is_identity_code(code) || (failed && denial == Some(code)),
-    }
-}
-
-/// Codes that say who calls is not believed, whatever the operation.
-pub(crate) fn is_identity_code(code: &str) -> bool {
-    const CODES: [&str; 22] = [
-        "AuthFailure",
-        "AuthorizationHeaderMalformed",
-        "AuthorizationQueryParametersError",
-        "CredentialsNotSupported",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSecurity",
-        "InvalidSignature",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "NotSignedUp",
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-        "UnrecognizedClientException",
-    ];
-    CODES.contains(&code)
 }
 
 /// Operations that take no signature. The embedded store has no public buckets.

@@ -227,6 +227,9 @@ async fn a_caller_writes_no_lines_into_the_log() {
     assert_eq!(upstream.requests().len(), 0);
 }
 
+/// What it is about, the length that is said, and what is done to the body.
+type Lie = (&'static str, u64, fn(&mut Vec<u8>));
+
 #[tokio::test]
 async fn an_aws_chunked_body_that_lies_is_stopped_and_told() {
     let upstream = Upstream::scripted(|_, mut peer| async move {
@@ -239,7 +242,7 @@ async fn an_aws_chunked_body_that_lies_is_stopped_and_told() {
     let bed = Setup::with_default(&upstream).start().await;
     let now = bed.now();
     let ask = Ask::new("PUT", "s3", "/b/k");
-    let lies: [(&str, u64, fn(&mut Vec<u8>)); 4] = [
+    let lies: [Lie; 4] = [
         ("a byte of the payload", 5, |body| {
             let at = body.windows(5).position(|part| part == b"hello").unwrap();
             body[at] ^= 1;
