@@ -1,7 +1,7 @@
 //! In front of an upstream that knows another key: callers are proved here, what
 //! is forwarded is proved there, and nothing of the callers' keys is in it.
 
-use crate::support::{ACCOUNT, Ask, Bed, KEY, Message, SECRET, Setup, Upstream, answer, ok};
+use crate::support::{ACCOUNT, Ask, Bed, Http2, KEY, Message, SECRET, Setup, Upstream, answer, ok};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key};
 use base64::Engine as _;
@@ -400,6 +400,26 @@ async fn signed_chunks_without_a_decoded_length_are_refused() {
     assert_eq!(answer.status, 411, "{}", answer.text());
     assert_eq!(bed.only_record().await["errorCode"], "MissingContentLength");
     assert_eq!(upstream.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_over_http_2_are_signed_anew_like_any_other() {
+    let upstream = Upstream::agreeable().await;
+    let bed = resigning(&upstream, "").start().await;
+    let mut client = Http2::connect(bed.address).await;
+    for ask in [
+        Ask::new("GET", "s3", "/b//a%2Fb/+?x=%20&x"),
+        Ask::new("PUT", "s3", "/b/k").body("hello"),
+        Ask::query("iam", "Action=ListUsers&Version=2010-05-08"),
+        Ask::json("dynamodb", "DynamoDB_20120810.ListTables", "{}"),
+    ] {
+        assert_eq!(client.call(&ask, bed.now()).await.status, 200);
+        let (head, body) = proved(&bed, &upstream.requests().pop().unwrap());
+        assert_eq!((&*head.target, body), (&*ask.target, ask.body));
+    }
+    for record in bed.wait_for_records(4).await {
+        assert_eq!(record["additionalEventData"]["trailboxIdentity"], "verified");
+    }
 }
 
 /// That our own key is not believed says nothing of the caller.
