@@ -190,7 +190,11 @@ class Moto(Server):
 
 
 class Seaweed(Server):
-    """SeaweedFS: a real S3 server."""
+    """SeaweedFS: a real S3 server. With `keys` it knows nobody else, and looks at signatures."""
+
+    def __init__(self, directory, keys=None):
+        super().__init__(directory)
+        self.keys = keys
 
     def start(self):
         weed = shutil.which("weed", path=f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}")
@@ -202,9 +206,16 @@ class Seaweed(Server):
         command += [f"-s3.port={self.port}", f"-s3.port.grpc={free_port()}", "-s3.port.iceberg=0", "-s3.port.lance=0",
                     "-volume.max=500", "-master.volumeSizeLimitMB=64"]
         command += [f"-{name}.port={port}" for name, port in ports.items()]
+        if self.keys:
+            identities = self.directory / "identities.json"
+            held = [{"accessKey": self.keys.access_key_id, "secretKey": self.keys.secret}]
+            actions = ["Admin", "Read", "Write", "List", "Tagging"]
+            identities.write_text(json.dumps(
+                {"identities": [{"name": "owner", "credentials": held, "actions": actions}]}))
+            command.append(f"-s3.config={identities}")
         env = clean_env(HOME=str(self.directory))
         self.process = Process(command, self.directory / "weed.log", env=env, cwd=self.directory)
-        probe = client("s3", self.url, ANYONE)
+        probe = client("s3", self.url, self.keys or ANYONE)
 
         def ready():
             self.process.must_live()

@@ -18,6 +18,7 @@ mod admin;
 mod budget;
 mod call;
 mod connection;
+mod denial;
 mod directory;
 mod engine;
 mod gateway;

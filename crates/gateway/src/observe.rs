@@ -134,6 +134,26 @@ impl UpstreamFailed<'_> {
     }
 }
 
+/// An upstream refuses our own key at it.
+#[derive(Debug)]
+pub(crate) struct KeyDenied<'a> {
+    pub(crate) upstream: &'a str,
+    pub(crate) event_id: &'a str,
+    pub(crate) code: &'a str,
+}
+
+impl KeyDenied<'_> {
+    pub(crate) fn emit(self) {
+        let Self { upstream, event_id, code } = self;
+        tracing::warn!(
+            upstream,
+            event_id,
+            code,
+            "the upstream does not believe the key that calls to it are signed anew with"
+        );
+    }
+}
+
 /// A record or intent is not durable.
 #[derive(Debug)]
 pub(crate) struct JournalFailed<'a> {

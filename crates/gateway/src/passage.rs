@@ -153,6 +153,12 @@ impl Passage {
         self.tap.chunks.as_mut().map_or(Ok(()), ChunkVerifier::finish)
     }
 
+    /// Payload bytes, `aws-chunked` framing removed, whose chunks' signatures are
+    /// proved: all of them where nobody looks.
+    pub(crate) fn proved(&self) -> u64 {
+        self.tap.chunks.as_ref().map_or(u64::MAX, ChunkVerifier::proved)
+    }
+
     /// The first wrong chunk so far; nothing behind it may be forwarded.
     pub(crate) fn wrong_chunk(&self) -> bool {
         self.tap.wrong_chunk.is_some()

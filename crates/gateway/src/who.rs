@@ -5,6 +5,7 @@
 //! judges after the answer, when an upstream was the one to verify.
 
 use crate::answer::{Refusal, Shape};
+use crate::denial::denies_identity;
 use crate::passage::Passage;
 use crate::shared::Shared;
 use crate::upstream::Verifies;
@@ -50,6 +51,20 @@ enum Standing {
         wrong: Wrong,
         /// The key itself is unknown: test mode lets it in.
         unknown_key: bool,
+    },
+}
+
+/// Who judges a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judge {
+    /// The upstream, if anybody.
+    Upstream,
+    /// We alone: Trailbox itself answers.
+    Own,
+    /// We alone: the upstream sees a signature of ours.
+    Resigned {
+        /// Calls without a signature pass.
+        anonymous: bool,
     },
 }
 
@@ -298,11 +313,16 @@ impl Who {
     }
 
     /// Why the call is refused before anything is forwarded.
-    ///
-    /// `own`: Trailbox itself answers it, so there is nobody else to judge.
-    pub(crate) fn refusal(&mut self, shared: &Shared, route: &Route, own: bool) -> Option<Refusal> {
+    pub(crate) fn refusal(
+        &mut self,
+        shared: &Shared,
+        route: &Route,
+        judge: Judge,
+    ) -> Option<Refusal> {
         let dialect = dialect(route);
-        if own && self.rests_on_a_claim() && !shared.is_test() {
+        let (own, ours) = (judge == Judge::Own, judge != Judge::Upstream);
+        let anonymous = judge == Judge::Resigned { anonymous: true };
+        if ours && self.rests_on_a_claim() && !shared.is_test() {
             return Some(Wrong::UnknownKey.refusal(dialect));
         }
         match &mut self.standing {
@@ -313,7 +333,8 @@ impl Who {
                 self.standing = Standing::Proved;
                 None
             }
-            Standing::Unchecked { wrong, .. } if own => Some(wrong.refusal(dialect)),
+            Standing::Unchecked { unknown_key: true, .. } if shared.is_test() => None,
+            Standing::Unchecked { wrong, .. } if ours => Some(wrong.refusal(dialect)),
             Standing::Proved if own && shared.is_test() => {
                 Arc::make_mut(&mut self.caller).administrator = true;
                 None
@@ -322,7 +343,7 @@ impl Who {
                 Arc::make_mut(&mut unproved.proved).administrator = true;
                 None
             }
-            Standing::Anonymous if own && !open_to_anybody(route) => {
+            Standing::Anonymous if ours && !anonymous && !open_to_anybody(route) => {
                 let found = refusal::missing_authentication(dialect);
                 Some(Refusal::new("anonymous", found.status, found.code, found.message))
             }
@@ -331,6 +352,11 @@ impl Who {
             | Standing::Anonymous
             | Standing::Unchecked { .. } => None,
         }
+    }
+
+    /// Whether the call carries no signature, and nobody vouches for it.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        matches!(self.standing, Standing::Anonymous)
     }
 
     /// Names the caller of an unsigned call, now that it is routed.
@@ -424,46 +450,6 @@ impl Who {
         self.standing = Standing::Proved;
         true
     }
-}
-
-/// Whether an answer says "I do not believe who you are", rather than "you may
-/// not": an upstream that says the latter has verified the signature.
-fn denies_identity(status: u16, code: Option<&str>, denial: Option<&str>) -> bool {
-    // An answer that says nothing of the caller vouches for nobody.
-    let failed = matches!(status, 400 | 401 | 403) || 500 <= status;
-    match code {
-        None => failed,
-        Some(code) => 500 <= status || is_identity_code(code) || (failed && denial == Some(code)),
-    }
-}
-
-/// Codes that say who calls is not believed, whatever the operation.
-pub(crate) fn is_identity_code(code: &str) -> bool {
-    const CODES: [&str; 22] = [
-        "AuthFailure",
-        "AuthorizationHeaderMalformed",
-        "AuthorizationQueryParametersError",
-        "CredentialsNotSupported",
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "IncompleteSignatureException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSecurity",
-        "InvalidSignature",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "NotSignedUp",
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-        "UnrecognizedClientException",
-    ];
-    CODES.contains(&code)
 }
 
 /// Operations that take no signature. The embedded store has no public buckets.

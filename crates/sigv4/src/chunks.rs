@@ -21,9 +21,12 @@ pub const TRAILER_MAX: usize = 16 * 1024;
 /// Feed it the bytes in pieces of any size. After an error it stays failed.
 pub struct ChunkVerifier {
     signed: Option<Signed>,
+    /// The framing has signatures, proved here or not.
+    signatures: bool,
     trailer: bool,
     declared: Option<u64>,
     decoded: u64,
+    proved: u64,
     state: State,
     line: Vec<u8>,
     trailer_text: Vec<u8>,
@@ -73,17 +76,25 @@ impl std::fmt::Debug for ChunkVerifier {
 
 impl ChunkVerifier {
     pub(crate) fn new(seed: Option<Verified>, trailer: bool, declared: Option<u64>) -> Self {
+        let reader = Self::reader(seed.is_some(), trailer, declared);
         let signed = seed.map(|seed| Signed {
             previous: seed.seed.0,
             expected: [0; 32],
             hash: Context::new(&SHA256),
             seed,
         });
+        Self { signed, ..reader }
+    }
+
+    /// Checks framing and length alone; `signatures` says whether chunks carry some.
+    pub(crate) fn reader(signatures: bool, trailer: bool, declared: Option<u64>) -> Self {
         Self {
-            signed,
+            signed: None,
+            signatures,
             trailer,
             declared,
             decoded: 0,
+            proved: 0,
             state: State::Header,
             line: Vec::new(),
             trailer_text: Vec::new(),
@@ -97,9 +108,18 @@ impl ChunkVerifier {
     /// # Errors
     ///
     /// The first broken rule; again for every later call.
-    pub fn update(&mut self, mut bytes: &[u8]) -> Result<(), VerifyError> {
+    pub fn update(&mut self, bytes: &[u8]) -> Result<(), VerifyError> {
+        self.update_with(bytes, |_| {})
+    }
+
+    /// The same; `sink` is handed the decoded bytes, before their chunk is proved.
+    pub(crate) fn update_with(
+        &mut self,
+        mut bytes: &[u8],
+        mut sink: impl FnMut(&[u8]),
+    ) -> Result<(), VerifyError> {
         while !bytes.is_empty() {
-            match self.step(bytes) {
+            match self.step(bytes, &mut sink) {
                 Ok(used) => bytes = &bytes[used..],
                 Err(err) => {
                     self.state = State::Failed(err.clone());
@@ -137,11 +157,27 @@ impl ChunkVerifier {
         self.decoded
     }
 
+    /// Bytes of the decoded body up to the end of the last chunk that was found right.
+    #[must_use]
+    pub const fn proved(&self) -> u64 {
+        self.proved
+    }
+
+    /// The trailer so far, without its signature: `name:value\n` lines.
+    pub(crate) fn trailer_text(&self) -> &str {
+        // Only text was put in.
+        std::str::from_utf8(&self.trailer_text).unwrap_or_default()
+    }
+
     /// Takes at least one byte, and says how many.
-    fn step(&mut self, bytes: &[u8]) -> Result<usize, VerifyError> {
+    fn step(&mut self, bytes: &[u8], sink: &mut impl FnMut(&[u8])) -> Result<usize, VerifyError> {
         match self.state.clone() {
             State::Header => self.header_byte(bytes[0]).map(|()| 1),
-            State::Data { left } => Ok(self.data(bytes, left)),
+            State::Data { left } => {
+                let used = self.data(bytes, left);
+                sink(&bytes[..used]);
+                Ok(used)
+            }
             State::DataEnd { seen } => {
                 if !self.line_end(bytes[0], seen)? {
                     self.state = State::DataEnd { seen: seen + 1 };
@@ -235,13 +271,17 @@ impl ChunkVerifier {
 
     fn end_of_chunk(&mut self) -> Result<(), VerifyError> {
         let decoded = self.decoded;
-        let Some(signed) = &mut self.signed else { return Ok(()) };
+        let Some(signed) = &mut self.signed else {
+            self.proved = decoded;
+            return Ok(());
+        };
         let hash = std::mem::replace(&mut signed.hash, Context::new(&SHA256)).finish();
         let text = chunk_text(&signed.seed, &signed.previous, hash.as_ref());
         if !signed.seed.key.fits(text.as_bytes(), &signed.expected) {
             return Err(VerifyError::WrongChunkSignature { part: "chunk", decoded });
         }
         signed.previous = signed.expected;
+        self.proved = decoded;
         Ok(())
     }
 
@@ -273,7 +313,7 @@ impl ChunkVerifier {
 
     /// The trailer ends at an empty line; AWS's own example has one before the signature too.
     fn empty_trailer_line(&mut self) -> Result<(), VerifyError> {
-        if self.signed.is_none() || self.trailer_signed {
+        if !self.signatures || self.trailer_signed {
             self.state = State::Done;
         } else if self.trailer_text.is_empty() {
             return Err(self.framing("the trailer's signature is missing"));
@@ -288,7 +328,7 @@ impl ChunkVerifier {
         let text = std::str::from_utf8(line).ok().and_then(|line| line.split_once(':'));
         let (name, value) = text.ok_or_else(|| self.framing("a trailer is not name:value"))?;
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-        if self.signed.is_some() && name == "x-amz-trailer-signature" {
+        if self.signatures && name == "x-amz-trailer-signature" {
             return self.check_trailer(value);
         }
         self.trailer_text.extend_from_slice(format!("{name}:{value}\n").as_bytes());
@@ -297,7 +337,10 @@ impl ChunkVerifier {
 
     fn check_trailer(&mut self, sent: &str) -> Result<(), VerifyError> {
         let broken = self.framing("the trailer's signature is not 64 hexadecimal digits");
-        let Some(signed) = &mut self.signed else { return Ok(()) };
+        let Some(signed) = &mut self.signed else {
+            self.trailer_signed = true;
+            return Ok(());
+        };
         hex::decode_to_slice(sent, &mut signed.expected).map_err(|_| broken)?;
         let text = trailer_text(&signed.seed, &signed.previous, &self.trailer_text);
         if !signed.seed.key.fits(text.as_bytes(), &signed.expected) {

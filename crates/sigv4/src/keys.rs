@@ -97,16 +97,27 @@ impl SigningKeyCache {
     /// The key of `claim` under `secret`, derived when it is not at hand.
     #[must_use]
     pub fn get(&self, claim: &V4Claim, secret: &SecretText) -> SigningKey {
+        let V4Claim { access_key_id, date, region, service, .. } = claim;
+        self.get_for(access_key_id, secret, [date, region, service])
+    }
+
+    /// The key of `secret` for a day, a Region and a service, derived when it is not at hand.
+    pub(crate) fn get_for(
+        &self,
+        access_key_id: &str,
+        secret: &SecretText,
+        [date, region, service]: [&str; 3],
+    ) -> SigningKey {
         let scope = Scope {
-            access_key_id: claim.access_key_id.clone(),
-            date: claim.date.clone(),
-            region: claim.region.clone(),
-            service: claim.service.clone(),
+            access_key_id: access_key_id.to_owned(),
+            date: date.to_owned(),
+            region: region.to_owned(),
+            service: service.to_owned(),
         };
         if let Some(key) = self.held(&scope, secret) {
             return key;
         }
-        let key = SigningKey::of_claim(claim, secret.expose().as_bytes());
+        let key = SigningKey::derive(secret.expose().as_bytes(), date, region, service);
         self.keep(scope, Held { secret: secret.clone(), key: key.clone() });
         key
     }

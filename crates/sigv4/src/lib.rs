@@ -2,8 +2,9 @@
 //!
 //! [`claim`] reads who a request says it comes from; [`verify`] proves it with
 //! the secret; a [`ChunkVerifier`] proves a streamed body as it passes. [`sign`]
-//! and [`presign`] make signatures for calls of our own. [`refusal`] says what
-//! AWS would answer when a proof fails.
+//! and [`presign`] make signatures for calls of our own; [`resign`] and a
+//! [`Rechunker`] put another key's signature on somebody's request. [`refusal`]
+//! says what AWS would answer when a proof fails.
 //!
 //! SigV4A (ECDSA) is recognised and never verified; of SigV2 only S3's form is
 //! proved ([`verify_v2`]). Nothing here
@@ -17,6 +18,8 @@ mod claim;
 mod keys;
 mod parse;
 mod payload;
+mod rechunk;
+mod resign;
 mod secret;
 mod sign;
 mod stream;
@@ -33,6 +36,8 @@ pub use claim::{
 pub use keys::{SigningKey, SigningKeyCache};
 pub use parse::claim;
 pub use payload::Payload;
+pub use rechunk::{ChunkPlan, RECHUNK_BYTES, RECHUNK_HELD_MAX, Rechunker};
+pub use resign::{Resign, Resigned, Signer, is_of_signature, query_without_signature, resign};
 pub use secret::SecretText;
 pub use sign::{SignRequest, presign, sign};
 pub use stream::{ChunkEncoder, sign_streaming};

@@ -205,6 +205,11 @@ fn unproved_s3(error: &VerifyError) -> Refusal {
         | VerifyError::DecodedLength { .. } => {
             Refusal::new(400, "IncompleteBody", "The request body terminated unexpectedly")
         }
+        VerifyError::DecodedLengthMissing => Refusal::new(
+            411,
+            "MissingContentLength",
+            "You must provide the x-amz-decoded-content-length HTTP header.",
+        ),
         VerifyError::WrongSignature | VerifyError::WrongChunkSignature { .. } => Refusal::new(
             403,
             "SignatureDoesNotMatch",
@@ -238,7 +243,9 @@ fn unproved_common(error: &VerifyError, dialect: Dialect) -> Refusal {
             expired_at.to_amz_date(),
             now.to_amz_date()
         ),
-        VerifyError::HostNotSigned | VerifyError::SignedHeaderMissing { .. } => {
+        VerifyError::HostNotSigned
+        | VerifyError::SignedHeaderMissing { .. }
+        | VerifyError::DecodedLengthMissing => {
             return incomplete(dialect, &error.to_string());
         }
         VerifyError::ScopeMismatch { scope, signed } => format!(

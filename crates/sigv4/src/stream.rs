@@ -61,6 +61,12 @@ pub fn sign_streaming(
 }
 
 impl ChunkEncoder {
+    /// Signed chunks that go on from the signature of their head.
+    pub(crate) fn after(seed: Verified) -> Self {
+        let trailer = seed.payload == Payload::StreamingSignedTrailer;
+        Self { previous: seed.seed.0, seed: Some(seed), trailer }
+    }
+
     /// One chunk; nothing for no bytes, because an empty chunk ends the body.
     pub fn chunk(&mut self, bytes: &[u8]) -> Vec<u8> {
         if bytes.is_empty() {

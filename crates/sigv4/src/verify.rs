@@ -102,6 +102,9 @@ pub enum VerifyError {
         /// Bytes of the decoded body that came.
         decoded: u64,
     },
+    /// `x-amz-decoded-content-length` is missing, and the body's length is needed.
+    #[error("`x-amz-decoded-content-length` is needed to sign this body anew")]
+    DecodedLengthMissing,
     /// The decoded body is not as long as `x-amz-decoded-content-length` says.
     #[error("the body has {decoded} bytes; x-amz-decoded-content-length says {declared}")]
     DecodedLength {

@@ -4,6 +4,7 @@ use super::Call;
 use super::local::Stop;
 use super::prepare::journal_refuses;
 use super::relay::{Incoming, Relayed, Terms, Trouble, relay};
+use super::resign::Outgoing;
 use super::send::{Gate, SendError, Sending, Sent, send};
 use crate::answer::Refusal;
 use crate::config::OnFailure;
@@ -74,14 +75,16 @@ impl Call<'_> {
         up_in: &mut Inbound,
         up_out: &mut Outbound,
     ) -> Relayed {
-        let head = self.head_to_send();
+        let mut outgoing = self.outgoing();
         let terms = self.terms();
         let pause = Notify::new();
         let gate = self.gate();
         let Client { inbound, outbound, .. } = client;
         let patience = terms.stall_timeout;
-        let sending = send(&head, inbound, up_out, body, gate, patience, &pause);
-        relay(Sending::new(sending, &pause), up_in, outbound, &terms).await
+        let sending = send(&mut outgoing, inbound, up_out, body, gate, patience, &pause);
+        let relayed = relay(Sending::new(sending, &pause), up_in, outbound, &terms).await;
+        self.outgoing = Some(outgoing);
+        relayed
     }
 
     /// What must hold before the end of the request is released.
@@ -101,7 +104,12 @@ impl Call<'_> {
         self.shared.config.recording.on_failure_of(self.read_only) == OnFailure::Forward
     }
 
-    /// The head as it came; the engine is told who calls.
+    /// The request as it came, or signed anew; the engine is told who calls.
+    fn outgoing(&mut self) -> Outgoing {
+        let anew = self.outgoing.take();
+        anew.unwrap_or_else(|| Outgoing { head: self.head_to_send(), rewrite: None })
+    }
+
     fn head_to_send(&self) -> bytes::Bytes {
         let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
         if !own {

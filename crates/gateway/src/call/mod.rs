@@ -13,6 +13,8 @@ mod prepare;
 mod record;
 mod reduced;
 mod relay;
+mod resign;
+mod rewrite;
 mod send;
 mod stream;
 
@@ -29,6 +31,7 @@ use crate::who::{self, Who};
 use crate::wire::RequestIn;
 use intent::Intent;
 use prepare::TakenIn;
+use resign::Outgoing;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -62,6 +65,8 @@ pub(crate) struct Call<'g> {
     /// It took from the budget of unverified callers.
     paid: bool,
     taken: TakenIn,
+    /// What is sent instead of the request as it came, once that is decided.
+    outgoing: Option<Outgoing>,
     started: Instant,
 }
 
@@ -114,6 +119,7 @@ pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: Request
         recording: prepare::recording(shared, &request.head, client.role, unsigned),
         paid: false,
         taken,
+        outgoing: None,
         started,
         request,
         route,

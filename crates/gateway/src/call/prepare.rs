@@ -6,6 +6,7 @@ use crate::answer::Refusal;
 use crate::config::OnFailure;
 use crate::connection::Client;
 use crate::gateway::ListenerRole;
+use crate::io::READ_BYTES;
 use crate::observe;
 use crate::passage::Passage;
 use crate::shared::Shared;
@@ -34,6 +35,10 @@ pub(super) fn is_form(head: &RequestHead) -> bool {
     let media = media.split(';').next().unwrap_or_default().trim();
     media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
+
+/// Room taken at once, in bytes: whoever says that much more will come holds
+/// nobody up until it does.
+const ROOM_STEP: u64 = 9 << 20;
 
 /// A body that is held must be there after so many of the longest pauses.
 const BUFFER_STALLS: u32 = 4;
@@ -114,13 +119,8 @@ async fn buffer(
         Framing::Chunked | Framing::UntilClose => raw_most as u64,
     };
     let limits = &shared.config.limits;
-    if SMALL_BODY < expected {
-        let waiting = shared.room_for(expected, &mut taken.room);
-        if tokio::time::timeout(limits.stall_timeout / 4, waiting).await.is_err() {
-            let text = "too many bodies are held in memory; slow down";
-            return Err(Refusal::new("no-room", 503, "SlowDown", text).into());
-        }
-    }
+    let mut room = expected.min(ROOM_STEP);
+    hold_room(shared, room, taken).await?;
     if request.expects_continue && !taken.said_continue {
         taken.said_continue = true;
         let line = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -133,11 +133,29 @@ async fn buffer(
             let text = "the body comes too slowly to be held for so long";
             return Err(Refusal::new("slow-body", 408, "RequestTimeout", text).into());
         }
+        if room < expected && room < (body.ready() + READ_BYTES) as u64 {
+            room = room.saturating_mul(2).min(expected);
+            hold_room(shared, room, taken).await?;
+        }
         let patience = limits.stall_timeout.min(left);
         if client.inbound.fill(patience).await.map_err(Stop::client)? == 0 {
             return Err(Stop::client(crate::io::PeerError::early_end()));
         }
         body.scan(&client.inbound.buffer).map_err(|error| Stop::client(error.into()))?;
+    }
+    Ok(())
+}
+
+/// Waits for room in memory; small bodies need none.
+async fn hold_room(shared: &Shared, bytes: u64, taken: &mut TakenIn) -> Result<(), Stop> {
+    if bytes <= SMALL_BODY {
+        return Ok(());
+    }
+    let waiting = shared.room_for(bytes, &mut taken.room);
+    let patience = shared.config.limits.stall_timeout / 4;
+    if tokio::time::timeout(patience, waiting).await.is_err() {
+        let text = "too many bodies are held in memory; slow down";
+        return Err(Refusal::new("no-room", 503, "SlowDown", text).into());
     }
     Ok(())
 }
@@ -156,9 +174,14 @@ impl Call<'_> {
         }
         if self.recording == Recording::Configured {
             metrics::counter!(observe::UNRECORDED, "reason" => "configured").increment(1);
-            return chosen.and_then(|()| self.may_upgrade());
+            chosen?;
+            self.may_upgrade()?;
+            return self.sign_anew(&client.inbound.buffer, body);
         }
-        let refusal = self.who.refusal(self.shared, &self.route, own);
+        let judge = self.judge();
+        let refusal = self
+            .cannot_be_signed_anew()
+            .or_else(|| self.who.refusal(self.shared, &self.route, judge));
         self.admit()?;
         chosen?;
         self.may_upgrade()?;
@@ -170,6 +193,7 @@ impl Call<'_> {
             let now = self.shared.clock.now();
             self.who.prove_body(&self.request.head, &self.route, body, now)?;
         }
+        self.sign_anew(&client.inbound.buffer, body)?;
         self.intend(client, body).await
     }
 
@@ -244,8 +268,9 @@ impl Call<'_> {
         };
         let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine)
             && self.route.service_name() != "s3";
-        let most = if own {
-            OWN_BODY_MAX
+        let whole = if own { Some(OWN_BODY_MAX) } else { self.whole_body_max() };
+        let most = if let Some(most) = whole {
+            most
         } else if self.plan.request_required {
             self.plan.request_cap
         } else if small {
@@ -254,9 +279,19 @@ impl Call<'_> {
             return body.scan(&client.inbound.buffer).map_err(|error| Stop::client(error.into()));
         };
         let Self { shared, request, taken, .. } = self;
-        buffer(shared, client, request, body, most, taken).await?;
-        if own && !body.is_done() {
-            let text = format!("the body has more than {OWN_BODY_MAX} bytes");
+        let too_long = matches!(request.framing, Framing::Length(length) if length > most as u64);
+        if whole.is_none() || !too_long {
+            buffer(shared, client, request, body, most, taken).await?;
+        }
+        if whole.is_some() && (!body.is_done() || (most as u64) < body.total()) {
+            let text = if own {
+                format!("the body has more than {most} bytes")
+            } else {
+                format!(
+                    "the body has more than {most} bytes, too many to be signed anew; say its \
+                     hash in x-amz-content-sha256"
+                )
+            };
             return Err(Refusal::new("body-size", 413, "RequestEntityTooLarge", text).into());
         }
         Ok(())

@@ -5,6 +5,7 @@ use super::reduced::{guarded, minimal, plain};
 use super::{Call, Recording};
 use crate::config::{Durability, RESET_PATH};
 use crate::connection::Client;
+use crate::denial::is_identity_code;
 use crate::gateway::ListenerRole;
 use crate::observe;
 use crate::passage::Passage;
@@ -138,18 +139,33 @@ impl Call<'_> {
             let said = body.total != 0 || head.headers.contains("x-amzn-errortype");
             let code = error.filter(|_| said).map(|error| error.code);
             let upstream = self.upstream.as_ref();
+            self.denied(code.as_deref());
             // Browsers ask with `OPTIONS` before they sign: nobody looks at it.
-            let judge = upstream.filter(|_| self.request.head.method != "OPTIONS");
+            // Nor does an upstream look that gets a signature of ours.
+            let judge = upstream.filter(|upstream| {
+                self.request.head.method != "OPTIONS" && upstream.resign.is_none()
+            });
             let verifies = judge.map_or(Verifies::No, |upstream| upstream.verifies());
             let said = judge.is_some_and(|upstream| upstream.is_said());
             let vouched = self.who.settle(&verifies, said, head.status, code.as_deref());
             if vouched && std::mem::take(&mut self.paid) {
                 self.shared.budget.give_back();
             }
-            self.federate(head, &body.bytes, matches!(verifies, Verifies::Yes { .. }));
+            let checks = self.upstream.as_ref().map(|upstream| upstream.verifies());
+            self.federate(head, &body.bytes, matches!(checks, Some(Verifies::Yes { .. })));
         }
         self.seen.account.clone_from(&self.who.caller.account);
         self.seen.region = self.region().to_owned();
+    }
+
+    /// Tells that our own key at an upstream is not believed.
+    fn denied(&self, code: Option<&str>) {
+        let upstream = self.upstream.as_ref().filter(|upstream| upstream.resign.is_some());
+        let code = code.filter(|code| is_identity_code(code) && !self.who.is_anonymous());
+        if let (Some(upstream), Some(code)) = (upstream, code) {
+            let (event_id, upstream) = (&self.event_text(), &upstream.name);
+            observe::KeyDenied { upstream, event_id, code }.emit();
+        }
     }
 
     /// Names who came with an assertion instead of a signature: the answer does.

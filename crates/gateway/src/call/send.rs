@@ -2,10 +2,11 @@
 //! hold is known to hold.
 
 use super::intent::Intent;
+use super::resign::Outgoing;
 use crate::answer::Refusal;
 use crate::io::{Inbound, Outbound, PeerError};
 use crate::passage::Passage;
-use crate::who::Who;
+use crate::who::{self, Who};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
@@ -15,6 +16,7 @@ use trailbox_clock::Clock;
 use trailbox_exchange::RequestHead;
 use trailbox_journal::AppendError;
 use trailbox_service_facts::Route;
+use trailbox_sigv4::{VerifyError, refusal};
 
 /// Why a request was not sent to its end.
 #[derive(Debug)]
@@ -59,13 +61,19 @@ impl Gate<'_> {
             Ok(()) | Err(_) => Ok(()),
         }
     }
+
+    /// What is told when a body cannot be written anew.
+    fn broken(&self, error: &VerifyError) -> SendError {
+        let found = refusal::unproved(error, who::dialect(self.route));
+        SendError::Refused(Refusal::new("resign", found.status, found.code, found.message))
+    }
 }
 
 /// Sends head and body as they come. What completes the request goes last,
-/// when `gate` lets it. `pause` ends it early, with nothing half written: an
-/// empty `head` goes on from there.
+/// when `gate` lets it. `pause` ends it early, with nothing half written: the
+/// same `outgoing` goes on from there.
 pub(super) async fn send(
-    head: &[u8],
+    outgoing: &mut Outgoing,
     inbound: &mut Inbound,
     outbound: &mut Outbound,
     body: &mut Passage,
@@ -73,14 +81,19 @@ pub(super) async fn send(
     patience: Duration,
     pause: &Notify,
 ) -> Result<Sent, SendError> {
-    let mut lead = head;
+    let head = std::mem::take(&mut outgoing.head);
+    let mut lead = &head[..];
     loop {
         let done = body.is_done();
         if done || body.wrong_chunk() {
             gate.pass(body).await?;
         }
         let ready = body.ready();
-        outbound.write(lead, &inbound.buffer[..ready]).await.map_err(SendError::Upstream)?;
+        let came = &inbound.buffer[..ready];
+        let anew = outgoing.rewrite.as_mut().map(|rewrite| rewrite.pass(came, body.proved(), done));
+        let anew = anew.transpose().map_err(|error| gate.broken(&error))?;
+        let bytes = anew.as_deref().unwrap_or(came);
+        outbound.write(lead, bytes).await.map_err(SendError::Upstream)?;
         lead = &[];
         bytes::Buf::advance(&mut inbound.buffer, ready);
         body.forwarded(ready);

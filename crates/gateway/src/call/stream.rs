@@ -42,6 +42,7 @@ impl Call<'_> {
             }
             return tunnel(client, (up_in, up_out), stall).await.map(|()| Sent::Whole);
         }
+        let mut outgoing = self.outgoing.take().unwrap_or_default();
         let mut sending = if paused {
             if matches!(self.intent, Intent::Failed) && !self.forwards_anyway() {
                 return Err(BrokenOff);
@@ -49,7 +50,8 @@ impl Call<'_> {
             body.keep(0);
             let gate = self.gate();
             // Either side may be silent for as long as a stream is.
-            let going_on = send(&[], &mut client.inbound, up_out, body, gate, patience, &pause);
+            let inbound = &mut client.inbound;
+            let going_on = send(&mut outgoing, inbound, up_out, body, gate, patience, &pause);
             Sending::new(going_on, &pause)
         } else {
             Sending::new(std::future::ready(Ok(Sent::Whole)), &pause)

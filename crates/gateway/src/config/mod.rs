@@ -7,12 +7,14 @@
 mod limits;
 mod network;
 mod recording;
+mod resign;
 mod upstream;
 
 pub use limits::LimitsConfig;
 pub use network::{Network, NetworkError};
 pub(crate) use recording::RESET_PATH;
 pub use recording::{Durability, Intents, OnFailure, RecordingConfig, SessionTokenRule};
+pub use resign::{AnonymousCalls, ResignConfig, ResignError};
 pub use upstream::{
     Flavour, Http2, UpstreamConfig, UpstreamUrl, UpstreamUrlError, VerifiesSignatures,
 };

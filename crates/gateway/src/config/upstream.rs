@@ -1,12 +1,14 @@
 //! Upstreams: who really answers, and what is known about them.
 
+use super::ResignConfig;
 use serde::Deserialize;
 use std::path::PathBuf;
 
 /// One upstream: a URL, or a table with more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamConfig {
-    /// Where it listens. Calls keep their own path and `Host`: SigV4 signs both.
+    /// Where it listens. Calls keep their own path and `Host`, because SigV4
+    /// signs both; with `resign` they get this one's.
     pub url: UpstreamUrl,
     /// Region its calls are recorded under. Default: the one the caller signed
     /// for, which is kept beside it when this one differs.
@@ -26,6 +28,9 @@ pub struct UpstreamConfig {
     /// Whether calls are forwarded in HTTP/2. Default `false`: only HTTP/1.1
     /// passes byte for byte.
     pub http2: Http2,
+    /// Callers are proved here and their calls signed anew, with a key the
+    /// upstream knows. Default: calls pass as they are signed.
+    pub resign: Option<ResignConfig>,
 }
 
 impl UpstreamConfig {
@@ -41,6 +46,7 @@ impl UpstreamConfig {
             ca_file: None,
             insecure: false,
             http2: Http2::No,
+            resign: None,
         }
     }
 }
@@ -60,6 +66,7 @@ struct Table {
     insecure: bool,
     #[serde(default)]
     http2: Http2,
+    resign: Option<ResignConfig>,
 }
 
 impl<'de> Deserialize<'de> for UpstreamConfig {
@@ -93,6 +100,7 @@ impl<'de> serde::de::Visitor<'de> for UrlOrTable {
             ca_file,
             insecure,
             http2,
+            resign,
         } = table;
         Ok(UpstreamConfig {
             url,
@@ -103,6 +111,7 @@ impl<'de> serde::de::Visitor<'de> for UrlOrTable {
             ca_file,
             insecure,
             http2,
+            resign,
         })
     }
 }
@@ -275,6 +284,17 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)))
 }
 
+impl UpstreamUrl {
+    /// What `Host` says to it: a port that the scheme implies is left out.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let implied = if self.tls { 443 } else { 80 };
+        if self.port == implied { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
 impl std::fmt::Display for UpstreamUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
@@ -295,6 +315,19 @@ impl<'de> Deserialize<'de> for UpstreamUrl {
 #[cfg(test)]
 mod tests {
     use super::{UpstreamUrl, UpstreamUrlError};
+
+    #[test]
+    fn an_authority_has_no_port_that_its_scheme_implies() {
+        let cases = [
+            ("https://s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"),
+            ("http://h:80", "h"),
+            ("http://h:443", "h:443"),
+            ("https://[::1]:8443", "[::1]:8443"),
+        ];
+        for (url, want) in cases {
+            assert_eq!(url.parse::<UpstreamUrl>().unwrap().authority(), want);
+        }
+    }
 
     #[test]
     fn urls_are_read_by_the_published_rules() {

@@ -3,12 +3,15 @@
 use super::connect::{Dial, Endpoint};
 use super::pool::{Pool, PoolLimits};
 use super::tls::{ClientTls, ClientTlsError};
-use crate::config::{EMBEDDABLE, GatewayConfig, Http2, UpstreamConfig, VerifiesSignatures};
+use crate::config::{
+    AnonymousCalls, EMBEDDABLE, GatewayConfig, Http2, UpstreamConfig, VerifiesSignatures,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use trailbox_service_facts::Route;
+use trailbox_sigv4::Signer;
 
 /// Services Trailbox always answers itself.
 const OWN: [&str; 2] = ["cloudtrail", "cloudtrail-data"];
@@ -30,11 +33,26 @@ pub(crate) struct Upstream {
     pub(crate) authority: String,
     /// Its idle connections.
     pub(crate) pool: Pool,
+    /// How its calls are signed anew, if they are.
+    pub(crate) resign: Option<Resigning>,
     verifies: Mutex<Verifies>,
     /// Config says to find out by asking.
     probed: bool,
     /// It is to be asked, again or for the first time.
     probe_due: AtomicBool,
+}
+
+/// How the calls to an upstream are signed anew.
+#[derive(Debug)]
+pub(crate) struct Resigning {
+    /// Its key.
+    pub(crate) signer: Signer,
+    /// Region to sign for, when config says one.
+    pub(crate) region: Option<String>,
+    /// What `Host` says to it.
+    pub(crate) host: String,
+    /// Calls without a signature pass as they are.
+    pub(crate) anonymous: bool,
 }
 
 /// What is known about an upstream's care for signatures.
@@ -217,8 +235,20 @@ fn remote(
     let verifies = match config.verifies_signatures {
         VerifiesSignatures::Yes => Verifies::Yes { denial: None },
         VerifiesSignatures::No => Verifies::No,
+        // It sees our signature, never a caller's: there is nothing to find out.
+        VerifiesSignatures::Probe if config.resign.is_some() => Verifies::No,
         VerifiesSignatures::Probe => Verifies::Unknown,
     };
+    let resign = config.resign.as_ref().map(|resign| Resigning {
+        signer: Signer {
+            access_key_id: resign.access_key_id.clone(),
+            secret: resign.secret.clone(),
+            session_token: resign.session_token.clone(),
+        },
+        region: resign.region.clone(),
+        host: resign.host.clone().unwrap_or_else(|| config.url.authority()),
+        anonymous: resign.anonymous == AnonymousCalls::Pass,
+    });
     Ok(Upstream {
         name: name.to_owned(),
         region: config.region.clone(),
@@ -226,6 +256,7 @@ fn remote(
         engine: false,
         authority,
         pool: Pool::new(Endpoint::Tcp { host, port, tls }, config.http2, limits),
+        resign,
         probed: verifies == Verifies::Unknown,
         probe_due: AtomicBool::new(verifies == Verifies::Unknown),
         verifies: Mutex::new(verifies),
@@ -240,6 +271,7 @@ fn engine(socket: &Path, limits: PoolLimits) -> Upstream {
         engine: true,
         authority: "engine".to_owned(),
         pool: Pool::new(Endpoint::Unix(socket.to_owned()), Http2::No, limits),
+        resign: None,
         verifies: Mutex::new(Verifies::No),
         probed: false,
         probe_due: AtomicBool::new(false),

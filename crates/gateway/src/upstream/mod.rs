@@ -6,7 +6,7 @@ mod pool;
 mod probe;
 mod tls;
 
-pub(crate) use answerer::{ADMIN_SERVICE, Answerers, Nobody, Upstream, Verifies};
+pub(crate) use answerer::{ADMIN_SERVICE, Answerers, Nobody, Resigning, Upstream, Verifies};
 pub(crate) use connect::ConnectError;
 pub use connect::Dial;
 pub(crate) use probe::{fetch, probe_all};

@@ -4,11 +4,11 @@
 //! cannot exist: who answers it as if nothing were wrong does not verify.
 
 use super::answerer::{Upstream, Verifies};
+use crate::denial::is_identity_code;
 use crate::io::{PeerError, part};
 use crate::observe;
 use crate::passage::Passage;
 use crate::shared::Shared;
-use crate::who::is_identity_code;
 use crate::wire::{ResponseIn, parse_response};
 use std::time::Duration;
 use trailbox_clock::Micros;

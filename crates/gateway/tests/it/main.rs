@@ -12,6 +12,7 @@ mod http2;
 mod http2_upstream;
 mod identity;
 mod recording;
+mod resign;
 mod streaming;
 mod support;
 mod transparency;

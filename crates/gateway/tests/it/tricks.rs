@@ -227,8 +227,8 @@ async fn a_caller_writes_no_lines_into_the_log() {
     assert_eq!(upstream.requests().len(), 0);
 }
 
-/// Changes a body.
-type Lie = fn(&mut Vec<u8>);
+/// What it is about, the length that is said, and what is done to the body.
+type Lie = (&'static str, u64, fn(&mut Vec<u8>));
 
 #[tokio::test]
 async fn an_aws_chunked_body_that_lies_is_stopped_and_told() {
@@ -242,7 +242,7 @@ async fn an_aws_chunked_body_that_lies_is_stopped_and_told() {
     let bed = Setup::with_default(&upstream).start().await;
     let now = bed.now();
     let ask = Ask::new("PUT", "s3", "/b/k");
-    let lies: [(&str, u64, Lie); 4] = [
+    let lies: [Lie; 4] = [
         ("a byte of the payload", 5, |body| {
             let at = body.windows(5).position(|part| part == b"hello").unwrap();
             body[at] ^= 1;

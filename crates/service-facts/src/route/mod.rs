@@ -45,6 +45,15 @@ impl RouteHints<'_> {
         let host = host::bare(head.host());
         head.path() == "/" && host::bucket(&host, self.s3_domains).is_none()
     }
+
+    /// The bucket that a virtual host names, and the host behind its label.
+    #[must_use]
+    pub fn virtual_bucket(&self, head: &RequestHead) -> Option<(String, String)> {
+        let host = host::bare(head.host());
+        let bucket = host::bucket(&host, self.s3_domains)?;
+        let behind = host.get(bucket.len() + 1..).unwrap_or_default();
+        Some((bucket.to_owned(), behind.to_owned()))
+    }
 }
 
 /// What a request is.

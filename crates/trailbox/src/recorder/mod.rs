@@ -11,6 +11,7 @@ mod facts;
 mod figures;
 mod listeners;
 mod repairs;
+mod secrets;
 mod watermarks;
 
 use crate::config::{Config, Mode};
@@ -54,6 +55,8 @@ struct Recorder {
 
 impl Recorder {
     async fn start(config: Config, data: DataDir) -> anyhow::Result<ExitCode> {
+        let mut gateway_config = config.gateway();
+        secrets::fill(&mut gateway_config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let master = masterkey::open_or_show(&data)?;
@@ -98,7 +101,7 @@ impl Recorder {
             journal: journal.clone(),
             directory: principals.shared(),
             engine_socket: data.engine_socket(),
-            config: config.gateway(),
+            config: gateway_config,
             mode: gateway_mode(config.mode),
             account: config.account.clone(),
             metrics: figures::text(journal.clone(), restarts)?,
@@ -174,24 +177,26 @@ fn engine_settings(
     listeners: &Listeners,
 ) -> anyhow::Result<EngineSettings> {
     let principals = config.principal.iter().map(|entry| {
-        let secret = secret_of(entry.secret_file.as_deref(), entry.secret_env.as_deref())
-            .with_context(|| format!("principal `{}`", entry.name))?;
+        let what = format!("principal `{}`", entry.name);
+        let secret =
+            secrets::read(&what, entry.secret_file.as_deref(), entry.secret_env.as_deref())?;
         Ok(ConfiguredPrincipal {
             name: entry.name.clone(),
             account: entry.account.clone().unwrap_or_else(|| config.account.clone()),
             access_key_id: entry.access_key_id.clone(),
-            secret,
+            secret: secret.expose().to_owned(),
             administrator: entry.administrator,
         })
     });
     let syncs = config.principal_sync.iter().map(|entry| {
-        let secret = secret_of(entry.secret_file.as_deref(), entry.secret_env.as_deref())
-            .with_context(|| format!("principal_sync `{}`", entry.endpoint))?;
+        let what = format!("principal_sync `{}`", entry.endpoint);
+        let secret =
+            secrets::read(&what, entry.secret_file.as_deref(), entry.secret_env.as_deref())?;
         Ok(ConfiguredSync {
             kind: entry.kind.name().to_owned(),
             endpoint: entry.endpoint.clone(),
             access_key_id: entry.access_key_id.clone(),
-            secret,
+            secret: secret.expose().to_owned(),
             region: entry.region.clone().unwrap_or_else(|| config.region.clone()),
             account: entry.account.clone(),
             default_account: config.account.clone(),
@@ -212,19 +217,6 @@ fn engine_settings(
         principals: principals.collect::<anyhow::Result<_>>()?,
         syncs: syncs.collect::<anyhow::Result<_>>()?,
     })
-}
-
-/// What a file or an environment variable holds, without blanks around it.
-fn secret_of(file: Option<&Path>, env: Option<&str>) -> anyhow::Result<String> {
-    let text = match (file, env) {
-        (Some(place), _) => std::fs::read_to_string(place)
-            .with_context(|| format!("cannot read `secret_file` {}", place.display()))?,
-        (None, Some(name)) => {
-            std::env::var(name).with_context(|| format!("`secret_env` {name} is not set"))?
-        }
-        (None, None) => anyhow::bail!("it has neither `secret_file` nor `secret_env`"),
-    };
-    Ok(text.trim().to_owned())
 }
 
 fn greet(config: &Config, listeners: &Listeners) {
