@@ -45,6 +45,7 @@ enum Command {
     Principal(commands::principal::PrincipalCommand),
     Config(commands::config::ConfigCommand),
     Assert(commands::assert::Assert),
+    Load(commands::load::Load),
     #[command(hide = true)]
     Engine(engine::EngineArgs),
 }
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Principal(command) => command.run(),
         Command::Config(command) => Ok(command.run()),
         Command::Assert(command) => Ok(command.run()),
+        Command::Load(command) => Ok(command.run()),
         Command::Engine(args) => engine::run(args),
     };
     match done {
