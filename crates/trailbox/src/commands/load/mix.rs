@@ -47,6 +47,7 @@ pub(super) enum Kind {
     HeadObject,
     DeleteObject,
     ListBuckets,
+    ListObjects,
     GetItem,
     PutItem,
     DescribeKey,
@@ -60,17 +61,18 @@ pub(super) enum Kind {
 
 use Kind::{
     DeleteAlarms, DeleteObject, DeleteUser, DescribeAlarms, DescribeKey, DisableKey,
-    GetCallerIdentity, GetItem, GetObject, GetUser, HeadObject, ListBuckets, PresignedGet, PutItem,
-    PutObject,
+    GetCallerIdentity, GetItem, GetObject, GetUser, HeadObject, ListBuckets, ListObjects,
+    PresignedGet, PutItem, PutObject,
 };
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     PutObject,
     GetObject,
     PresignedGet,
     HeadObject,
     DeleteObject,
     ListBuckets,
+    ListObjects,
     GetItem,
     PutItem,
     DescribeKey,
@@ -111,7 +113,40 @@ pub(super) struct Mix {
     pub(super) run: String,
     pub(super) bucket: String,
     kinds: Vec<Kind>,
+    sizes: Sizes,
+    /// As long as the largest object.
     body: Vec<u8>,
+}
+
+/// How large objects are: as many between 4 and 8 KiB as between 512 KiB and 1 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    least: usize,
+    most: usize,
+}
+
+impl std::str::FromStr for Sizes {
+    type Err = String;
+
+    /// Reads `COUNT` or `LEAST-MOST`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (least, most) = text.split_once('-').unwrap_or((text, text));
+        match (least.parse(), most.parse()) {
+            (Ok(least), Ok(most)) if least <= most => Ok(Self { least, most }),
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => {
+                Err(format!("{text:?} is neither COUNT nor LEAST-MOST"))
+            }
+        }
+    }
+}
+
+impl Sizes {
+    fn of(self, chance: u64) -> usize {
+        let doublings = (self.most / self.least.max(1)).checked_ilog2().unwrap_or(0);
+        let shift = u32::try_from(chance % u64::from(doublings + 1)).unwrap_or(0);
+        let within = usize::try_from(chance >> 32).unwrap_or(0) % (self.least.max(1) << shift);
+        ((self.least << shift) + within).min(self.most)
+    }
 }
 
 impl Mix {
@@ -121,7 +156,7 @@ impl Mix {
         bucket: String,
         services: &[Service],
         which: Which,
-        object_bytes: usize,
+        sizes: Sizes,
     ) -> Option<Self> {
         let fits = |kind: &Kind| {
             let wanted = match which {
@@ -132,8 +167,8 @@ impl Mix {
             wanted && (services.is_empty() || services.contains(&kind.service()))
         };
         let kinds: Vec<Kind> = KINDS.into_iter().filter(fits).collect();
-        let body = b"0123456789abcdef".iter().copied().cycle().take(object_bytes).collect();
-        (!kinds.is_empty()).then_some(Self { run, bucket, kinds, body })
+        let body = b"0123456789abcdef".iter().copied().cycle().take(sizes.most).collect();
+        (!kinds.is_empty()).then_some(Self { run, bucket, kinds, sizes, body })
     }
 
     /// Whether objects are among the calls.
@@ -143,11 +178,7 @@ impl Mix {
 
     /// The kind of call that a number stands for: evenly mixed, not in turn.
     pub(super) fn kind(&self, number: u64) -> Kind {
-        let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let kinds = self.kinds.len() as u64;
-        let place = (mixed ^ (mixed >> 31)) % kinds;
+        let place = scrambled(number) % self.kinds.len() as u64;
         self.kinds[usize::try_from(place).expect("there are few kinds")]
     }
 
@@ -182,6 +213,9 @@ impl Mix {
                 self.object(kind, number)
             }
             ListBuckets => rest("GET", "/".to_owned()),
+            ListObjects => {
+                rest("GET", format!("/{}?list-type=2&max-keys=10&prefix=slot%2F", self.bucket))
+            }
             GetItem => dynamodb(
                 "DynamoDB_20120810.GetItem",
                 &json!({"TableName": name(), "Key": {"id": {"S": "1"}}}),
@@ -216,7 +250,12 @@ impl Mix {
         let target = format!("/{}/{}", self.bucket, Self::key(kind, number));
         let methods = [(PutObject, "PUT"), (HeadObject, "HEAD"), (DeleteObject, "DELETE")];
         let method = methods.iter().find(|(held, _)| *held == kind).map_or("GET", |(_, m)| m);
-        let body = if kind == PutObject { self.body.clone() } else { Vec::new() };
+        let body = if kind == PutObject {
+            // Another scramble than the kind's: else one kind would have one size.
+            self.body[..self.sizes.of(scrambled(!number))].to_vec()
+        } else {
+            Vec::new()
+        };
         Request { body, presigned: kind == PresignedGet, ..rest(method, target) }
     }
 
@@ -230,6 +269,10 @@ impl Mix {
                 ("key", Value::from(Self::key(kind, number))),
             ],
             ListBuckets | GetCallerIdentity => Vec::new(),
+            ListObjects => vec![
+                ("bucketName", Value::from(self.bucket.as_str())),
+                ("prefix", Value::from("slot/")),
+            ],
             GetItem | PutItem => vec![("tableName", name())],
             DescribeKey | DisableKey => vec![("keyId", name())],
             GetUser | DeleteUser => vec![("userName", name())],
@@ -243,6 +286,14 @@ impl Mix {
             parameters,
         }
     }
+}
+
+/// Turns numbers in a row into numbers that look drawn (SplitMix64's last steps).
+fn scrambled(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 impl Service {
@@ -261,9 +312,8 @@ impl Service {
 impl Kind {
     fn service(self) -> Service {
         match self {
-            PutObject | GetObject | PresignedGet | HeadObject | DeleteObject | ListBuckets => {
-                Service::S3
-            }
+            PutObject | GetObject | PresignedGet | HeadObject | DeleteObject | ListBuckets
+            | ListObjects => Service::S3,
             GetItem | PutItem => Service::Dynamodb,
             DescribeKey | DisableKey => Service::Kms,
             GetCallerIdentity => Service::Sts,
@@ -279,6 +329,7 @@ impl Kind {
             HeadObject => "HeadObject",
             DeleteObject => "DeleteObject",
             ListBuckets => "ListBuckets",
+            ListObjects => "ListObjects",
             GetItem => "GetItem",
             PutItem => "PutItem",
             DescribeKey => "DescribeKey",
@@ -354,11 +405,11 @@ fn cbor_text(mut bytes: Vec<u8>, text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KINDS, Mix, Service, Which};
+    use super::{KINDS, Mix, Service, Sizes, Which, scrambled};
     use std::collections::BTreeSet;
 
     fn mix(services: &[Service], which: Which) -> Option<Mix> {
-        Mix::new("0011aabb".into(), "bucket".into(), services, which, 128)
+        Mix::new("0011aabb".into(), "bucket".into(), services, which, "128".parse().unwrap())
     }
 
     #[test]
@@ -369,7 +420,7 @@ mod tests {
             let kind = mix.kind(number);
             counts[KINDS.iter().position(|held| *held == kind).unwrap()] += 1;
         }
-        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
+        assert!(counts.iter().all(|count| (800..1100).contains(count)), "{counts:?}");
     }
 
     #[test]
@@ -378,6 +429,17 @@ mod tests {
         let names: BTreeSet<_> = (0..100).map(|number| only.expected(number).name).collect();
         assert_eq!(names, BTreeSet::from(["DescribeKey", "GetCallerIdentity"]));
         assert!(mix(&[Service::Sts], Which::Mutating).is_none());
+    }
+
+    #[test]
+    fn objects_are_of_every_size_asked_for_and_of_no_other() {
+        let sizes: Sizes = "4096-1048576".parse().unwrap();
+        let all: Vec<usize> = (0..2000).map(|number| sizes.of(scrambled(number))).collect();
+        assert!(all.iter().all(|size| (4096..=1_048_576).contains(size)));
+        assert!(all.iter().any(|size| *size < 8192) && all.iter().any(|size| *size > 600_000));
+        assert_eq!("7".parse::<Sizes>().unwrap().of(scrambled(1)), 7);
+        assert_eq!("0".parse::<Sizes>().unwrap().of(scrambled(1)), 0);
+        assert!("9-1".parse::<Sizes>().is_err() && "x".parse::<Sizes>().is_err());
     }
 
     #[test]

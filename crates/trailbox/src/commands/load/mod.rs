@@ -24,7 +24,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use connect::{Endpoint, Trust};
 use drive::{Run, Tally};
-use mix::{Mix, Service, Which};
+use mix::{Mix, Service, Sizes, Which};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,9 +80,9 @@ pub(crate) struct Load {
     /// Bucket of the objects; it is made first.
     #[arg(long, default_value = "trailbox-load")]
     bucket: String,
-    /// Size of an object.
-    #[arg(long, value_name = "COUNT", default_value_t = 128)]
-    object_bytes: usize,
+    /// Size of an object, or smallest and largest size.
+    #[arg(long, value_name = "COUNT[-COUNT]", default_value = "128")]
+    object_bytes: Sizes,
     /// Speak HTTP/2 [default: HTTP/1.1].
     #[arg(long)]
     http2: bool,

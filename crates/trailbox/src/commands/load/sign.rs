@@ -115,7 +115,14 @@ mod tests {
             session_token: None,
         };
         let signer = Signer { credentials: key, region: "us-east-1".into(), host: "h:1".into() };
-        let mix = Mix::new("00aa".into(), "b".into(), &[Service::Sts], Which::Reads, 0).unwrap();
+        let mix = Mix::new(
+            "00aa".into(),
+            "b".into(),
+            &[Service::Sts],
+            Which::Reads,
+            "0".parse().unwrap(),
+        )
+        .unwrap();
         let text = String::from_utf8(signer.call(&mix, 7).to_http1()).unwrap();
         assert!(text.starts_with("POST / HTTP/1.1\r\nhost: h:1\r\n"), "{text}");
         assert!(text.contains("\r\nuser-agent: trailbox-load/00aa/7\r\n"), "{text}");
