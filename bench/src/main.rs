@@ -93,6 +93,9 @@ struct Common {
     /// Uploads at once.
     #[arg(long, default_value_t = 64)]
     uploads: usize,
+    /// Only whether it works: figures are not judged.
+    #[arg(skip)]
+    short: bool,
     /// Write the table to `bench/results/DATE-NAME.md`.
     #[arg(long, value_name = "NAME")]
     keep: Option<String>,
@@ -137,7 +140,8 @@ fn run(what: What) -> anyhow::Result<()> {
             common
         }
         What::Smoke(common) => {
-            let short = Common { seconds: 1, rounds: 1, object_mib: 16, uploads: 8, ..common };
+            let short =
+                Common { seconds: 1, rounds: 1, object_mib: 16, uploads: 8, short: true, ..common };
             gateway::run(&short, &mut table)?;
             objects::run(&short, &mut table)?;
             short

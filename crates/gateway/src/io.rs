@@ -14,9 +14,11 @@ use tokio::io::{
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
-/// Room made for one read, in bytes. With what a head may hold it bounds the
-/// memory of one direction of a connection.
-pub(crate) const READ_BYTES: usize = 64 * 1024;
+/// Room made for the first read of a call, in bytes: nearly every head fits.
+const READ_BYTES_FIRST: usize = 8 * 1024;
+/// Most room made for one read, in bytes. With what a head may hold it bounds
+/// the memory of one direction of a connection.
+const READ_BYTES_MAX: usize = 256 * 1024;
 
 /// One connection.
 #[derive(Debug)]
@@ -231,6 +233,8 @@ pub(crate) struct Inbound {
     half: ReadHalf<Io>,
     /// Bytes that came and were not used yet.
     pub(crate) buffer: BytesMut,
+    /// Room for the next read: more, the more comes at once.
+    room: usize,
 }
 
 impl Inbound {
@@ -238,17 +242,23 @@ impl Inbound {
     ///
     /// Cancelling it loses nothing.
     pub(crate) async fn fill(&mut self, patience: Duration) -> Result<usize, PeerError> {
-        self.buffer.reserve(READ_BYTES);
-        match tokio::time::timeout(patience, self.half.read_buf(&mut self.buffer)).await {
-            Ok(count) => Ok(count?),
-            Err(_) => Err(PeerError::Stalled(patience)),
+        self.buffer.reserve(self.room);
+        let reading = self.half.read_buf(&mut self.buffer);
+        let Ok(count) = tokio::time::timeout(patience, reading).await else {
+            return Err(PeerError::Stalled(patience));
+        };
+        let count = count?;
+        if count >= self.room {
+            self.room = (self.room * 2).min(READ_BYTES_MAX);
         }
+        Ok(count)
     }
 
     /// Gives the memory back while nothing is expected soon.
     pub(crate) fn rest(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
+            self.room = READ_BYTES_FIRST;
         }
     }
 }
@@ -292,7 +302,7 @@ impl Outbound {
 /// Parts a connection into its two sides. `patience` bounds each write.
 pub(crate) fn part(io: Io, patience: Duration) -> (Inbound, Outbound) {
     let (read, write) = tokio::io::split(io);
-    let inbound = Inbound { half: read, buffer: BytesMut::new() };
+    let inbound = Inbound { half: read, buffer: BytesMut::new(), room: READ_BYTES_FIRST };
     (inbound, Outbound { half: write, patience, written: 0 })
 }
 
