@@ -46,11 +46,12 @@ def load(box, *words, verdict, code):
     return told
 
 
+@pytest.mark.parametrize("protocol", [(), ("--http2",)], ids=["http1", "http2"])
 @pytest.mark.parametrize("tls", ["off", "self-signed"])
-def test_every_call_of_a_run_is_found_once_with_what_was_sent(make_trailbox, upstream, tls):
+def test_every_call_of_a_run_is_found_once_with_what_was_sent(make_trailbox, upstream, tls, protocol):
     box = make_trailbox(upstreams=[f"s3={upstream.url}", upstream.url],
                         config=f'[listen]\ntls = "{tls}"\n').start()
-    told = load(box, "--duration", SECONDS, verdict="verified", code=0)
+    told = load(box, "--duration", SECONDS, *protocol, verdict="verified", code=0)
     assert told["acknowledged"] > 100 and told["unacknowledged"] == 0, told
     assert 0 < told["answeredWithAnError"] < told["acknowledged"], told
     assert told["verification"]["found"] == told["acknowledged"] + 1, "the last call is one more"
