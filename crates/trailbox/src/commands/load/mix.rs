@@ -288,7 +288,7 @@ impl Mix {
     }
 }
 
-/// Turns numbers in a row into numbers that look drawn (SplitMix64's last steps).
+/// Turns numbers in a row into numbers that look drawn (the last steps of `SplitMix64`).
 fn scrambled(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
