@@ -28,7 +28,9 @@ pub(crate) fn run(table: &mut Table) -> anyhow::Result<()> {
         table.note(format!("`{APPEND}` printed no line for the table; its output:"));
         text.lines().filter(|line| !line.is_empty()).for_each(|line| table.note(line.to_owned()));
     }
-    rows.into_iter().for_each(|row| table.push(row));
+    for row in rows {
+        table.push(row);
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Ticks per second of the times in /proc: 100 on every Linux of today.
 const TICKS: f64 = 100.0;
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 
 /// A running process; dropping it stops it.
 #[derive(Debug)]
