@@ -14,11 +14,12 @@ use tokio::io::{
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
-/// Room made for the first read of a call, in bytes: nearly every head fits.
-const READ_BYTES_FIRST: usize = 8 * 1024;
-/// Most room made for one read, in bytes. With what a head may hold it bounds
-/// the memory of one direction of a connection.
-const READ_BYTES_MAX: usize = 256 * 1024;
+/// Room made for one read, in bytes. With what a head may hold it bounds the
+/// memory of one direction of a connection.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+
+/// How often the system asks whether a silent peer is still there.
+const WATCH_EVERY: Duration = Duration::from_secs(15);
 
 /// One connection.
 #[derive(Debug)]
@@ -55,6 +56,26 @@ impl Io {
         let mut buffer = ReadBuf::new(&mut byte);
         let mut context = Context::from_waker(std::task::Waker::noop());
         Pin::new(self).poll_read(&mut context, &mut buffer).is_pending()
+    }
+
+    /// Whether `protocol` is what TLS agreed on.
+    pub(crate) fn agreed_on(&self, protocol: &[u8]) -> bool {
+        match self {
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(protocol),
+            Self::Tcp(_) | Self::Unix(_) | Self::Memory(_) => false,
+        }
+    }
+
+    /// Lets the system find out that a silent peer is gone.
+    pub(crate) fn watch_over(&self) {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+            Self::Unix(_) | Self::Memory(_) => return,
+        };
+        let often = socket2::TcpKeepalive::new().with_time(WATCH_EVERY).with_interval(WATCH_EVERY);
+        // Without it a dead peer is noticed by the patience for answers.
+        let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&often);
     }
 
     /// Makes the coming close a reset, so that a body delimited by the end of
@@ -233,8 +254,6 @@ pub(crate) struct Inbound {
     half: ReadHalf<Io>,
     /// Bytes that came and were not used yet.
     pub(crate) buffer: BytesMut,
-    /// Room for the next read: more, the more comes at once.
-    room: usize,
 }
 
 impl Inbound {
@@ -242,23 +261,17 @@ impl Inbound {
     ///
     /// Cancelling it loses nothing.
     pub(crate) async fn fill(&mut self, patience: Duration) -> Result<usize, PeerError> {
-        self.buffer.reserve(self.room);
-        let reading = self.half.read_buf(&mut self.buffer);
-        let Ok(count) = tokio::time::timeout(patience, reading).await else {
-            return Err(PeerError::Stalled(patience));
-        };
-        let count = count?;
-        if count >= self.room {
-            self.room = (self.room * 2).min(READ_BYTES_MAX);
+        self.buffer.reserve(READ_BYTES);
+        match tokio::time::timeout(patience, self.half.read_buf(&mut self.buffer)).await {
+            Ok(count) => Ok(count?),
+            Err(_) => Err(PeerError::Stalled(patience)),
         }
-        Ok(count)
     }
 
     /// Gives the memory back while nothing is expected soon.
     pub(crate) fn rest(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
-            self.room = READ_BYTES_FIRST;
         }
     }
 }
@@ -302,7 +315,7 @@ impl Outbound {
 /// Parts a connection into its two sides. `patience` bounds each write.
 pub(crate) fn part(io: Io, patience: Duration) -> (Inbound, Outbound) {
     let (read, write) = tokio::io::split(io);
-    let inbound = Inbound { half: read, buffer: BytesMut::new(), room: READ_BYTES_FIRST };
+    let inbound = Inbound { half: read, buffer: BytesMut::new() };
     (inbound, Outbound { half: write, patience, written: 0 })
 }
 
