@@ -12,7 +12,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     loudly(cargo().args(["nextest", "run", "--workspace", "--profile", "ci"]).env(seed.0, seed.1))?;
     loudly(cargo().args(["test", "--workspace", "--doc", "--quiet"]))?;
     sim::run(&sim::GATE)?;
-    shows::run(1, true)
+    shows::run(1, true)?;
+    // Whether the comparisons still run; their figures mean nothing in a debug build.
+    loudly(cargo().args(["build", "-p", "trailbox"]))?;
+    let smoke = ["smoke", "--trailbox", "target/debug/trailbox"];
+    loudly(cargo().args(["run", "--quiet", "-p", "trailbox-bench", "--"]).args(smoke))
 }
 
 /// The test runner, fetched when the machine does not have it.

@@ -96,16 +96,20 @@ pub(crate) async fn exchange(
 /// The signed API of the server that holds a data directory.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    running: Running,
+    address: SocketAddr,
     credentials: Credentials,
 }
 
 impl Admin {
     /// Finds the running server and the administrator key of `data`.
     pub(crate) fn connect(data: &DataDir) -> anyhow::Result<Self> {
-        let running = data.running()?;
-        let credentials = crate::adminkey::read(data)?;
-        Ok(Self { running, credentials })
+        let Running { admin_listen, .. } = data.running()?;
+        Ok(Self::at(admin_listen, crate::adminkey::read(data)?))
+    }
+
+    /// The server whose admin port is at `address`, asked by an administrator.
+    pub(crate) fn at(address: SocketAddr, credentials: Credentials) -> Self {
+        Self { address, credentials }
     }
 
     /// Calls `method path` with a JSON body; the answer's JSON.
@@ -126,6 +130,16 @@ impl Admin {
         path: &str,
         body: Bytes,
     ) -> anyhow::Result<Value> {
+        json_of(&self.bytes(method, path, body).await?)
+    }
+
+    /// Calls `method path` with a body; the answer as it came.
+    pub(crate) async fn bytes(
+        &self,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<Bytes> {
         let call = Call {
             method,
             target: path,
@@ -135,17 +149,20 @@ impl Admin {
             body,
         };
         let clock = crate::ports::SystemClock;
-        let answer = send(self.running.admin_listen, &self.credentials, &clock, call).await?;
-        let json: Value = if answer.body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&answer.body).context("the server's answer is not JSON")?
-        };
+        let answer = send(self.address, &self.credentials, &clock, call).await?;
         if answer.status >= 300 {
+            let json = json_of(&answer.body)?;
             let code = json["__type"].as_str().or(json["code"].as_str()).unwrap_or("error");
             let message = json["message"].as_str().unwrap_or("no message");
             bail!("{code}: {message}");
         }
-        Ok(json)
+        Ok(answer.body)
     }
+}
+
+fn json_of(body: &[u8]) -> anyhow::Result<Value> {
+    if body.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(body).context("the server's answer is not JSON")
 }

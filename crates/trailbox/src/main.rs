@@ -46,6 +46,7 @@ enum Command {
     Config(commands::config::ConfigCommand),
     Journal(commands::journal::JournalCommand),
     Assert(commands::assert::Assert),
+    Load(commands::load::Load),
     #[command(hide = true)]
     Engine(engine::EngineArgs),
 }
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Config(command) => Ok(command.run()),
         Command::Journal(command) => Ok(command.run()),
         Command::Assert(command) => Ok(command.run()),
+        Command::Load(command) => Ok(command.run()),
         Command::Engine(args) => engine::run(args),
     };
     match done {

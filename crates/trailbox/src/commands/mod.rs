@@ -4,6 +4,7 @@ pub(crate) mod assert;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod journal;
+pub(crate) mod load;
 pub(crate) mod lookup;
 pub(crate) mod principal;
 pub(crate) mod serve;

@@ -23,7 +23,6 @@ use anyhow::Context as _;
 use audit::Audit;
 use directory::Principals;
 use listeners::Listeners;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
