@@ -134,7 +134,7 @@ fn repair(place: &Place) -> anyhow::Result<ExitCode> {
         }
         Output::Csv => say(&rows.csv())?,
         Output::Table if repaired.repairs.is_empty() => {
-            say("nothing is wrong; nothing was done\n")?
+            say("nothing is wrong; nothing was done\n")?;
         }
         Output::Table => {
             say(&format!("{}\n", rows.table()))?;
