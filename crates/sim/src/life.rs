@@ -136,8 +136,8 @@ fn between(world: &World) {
 fn draw_fate(world: &World) -> Fate {
     let dice = &world.dice;
     match dice.below(100) {
-        0..20 => Fate::DiskStep(dice.below(400), Fault::PowerLoss),
-        20..35 => Fate::DiskStep(dice.below(400), Fault::Kill),
+        0..20 => Fate::DiskStep(dice.below(1500), Fault::PowerLoss),
+        20..35 => Fate::DiskStep(dice.below(1500), Fault::Kill),
         35..45 => Fate::NetworkStep(dice.between(1, 900)),
         45..60 => Fate::PowerAt(dice.millis(1, 9000)),
         60..80 => Fate::KillAt(dice.millis(1, 9000)),
@@ -145,14 +145,14 @@ fn draw_fate(world: &World) -> Fate {
     }
 }
 
-/// Lets some of the coming disk operations fail.
+/// Lets some of the coming disk operations fail; opening a file is one, too.
 fn draw_faults(world: &World, base: u64) {
     let dice = &world.dice;
     let kinds = [ErrorKind::StorageFull, ErrorKind::Other, ErrorKind::ReadOnlyFilesystem];
-    for _ in 0..dice.between(1, 5) {
+    for _ in 0..dice.between(1, 10) {
         let kind = dice.pick(&kinds);
         let fault = if dice.percent(30) { Fault::Short(kind) } else { Fault::Error(kind) };
-        world.simulated.fail_at(base + dice.below(500), fault);
+        world.simulated.fail_at(base + dice.below(1500), fault);
     }
 }
 

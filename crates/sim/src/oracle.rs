@@ -10,14 +10,24 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use trailbox_clock::Micros;
-use trailbox_history::{Attribute, History, Query};
+use trailbox_history::{Attribute, History, LookupError, Query, SourceError};
 use trailbox_journal::{FrameKind, ReadError, Reader, StoredFrame};
 use trailbox_record::Category;
 
 const UNKNOWN: &str = "Trailbox.OutcomeUnknown";
 
-/// Every frame a new reader finds.
+/// Every frame a new reader finds. A fault of the disk hits once: it is asked again.
 pub(crate) fn all_frames(world: &World) -> Result<Vec<StoredFrame>, ReadError> {
+    for _ in 0..20 {
+        match try_all_frames(world) {
+            Err(ReadError::Disk { .. }) if !world.is_dead() => {}
+            other => return other,
+        }
+    }
+    try_all_frames(world)
+}
+
+fn try_all_frames(world: &World) -> Result<Vec<StoredFrame>, ReadError> {
     let mut reader = Reader::open(Arc::clone(&world.disk), Arc::new(FixedKeys), JOURNAL)?;
     let mut frames = Vec::new();
     loop {
@@ -270,6 +280,11 @@ pub(crate) fn lookups(life: &Life, history: &History) {
             };
             let page = match history.lookup(&query) {
                 Ok(page) => page,
+                Err(_) if world.is_dead() => return,
+                Err(
+                    LookupError::Source(SourceError::Unavailable { .. })
+                    | LookupError::Damaged { .. },
+                ) if life.faulty => continue,
                 Err(err) => {
                     world.ledger().violate(format!("life {}: lookup: {err}", life.number));
                     continue;

@@ -133,11 +133,11 @@ mod tests {
     const CAUGHT_BY: [(Mutant, u64); 9] = [
         (Mutant::LyingSync, 1),
         (Mutant::LyingDirectorySync, 1),
-        (Mutant::EarlyAnswer, 12),
-        (Mutant::NoIntents, 1),
+        (Mutant::EarlyAnswer, 7),
+        (Mutant::NoIntents, 11),
         (Mutant::ForgetfulRecovery, 4),
-        (Mutant::RepeatedOutcome, 2),
-        (Mutant::CutTail, 2),
+        (Mutant::RepeatedOutcome, 4),
+        (Mutant::CutTail, 1),
         (Mutant::DeafHistory, 1),
         (Mutant::ForgetfulDirectory, 1),
     ];
