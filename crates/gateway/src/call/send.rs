@@ -2,6 +2,7 @@
 //! hold is known to hold.
 
 use super::intent::Intent;
+use super::pace::Pace;
 use crate::answer::Refusal;
 use crate::io::{Inbound, Outbound, PeerError};
 use crate::passage::Passage;
@@ -70,7 +71,7 @@ pub(super) async fn send(
     outbound: &mut Outbound,
     body: &mut Passage,
     mut gate: Gate<'_>,
-    patience: Duration,
+    (patience, mut pace): (Duration, Pace),
     pause: &Notify,
 ) -> Result<Sent, SendError> {
     let mut lead = head;
@@ -90,7 +91,7 @@ pub(super) async fn send(
         let filled = tokio::select! {
             biased;
             () = pause.notified() => return Ok(Sent::Paused),
-            filled = inbound.fill(patience) => filled,
+            filled = pace.fill(inbound, patience) => filled,
         };
         if filled.map_err(SendError::Client)? == 0 {
             return Err(SendError::Client(PeerError::early_end()));
