@@ -65,13 +65,13 @@ def http(url, data=None, headers=None, timeout=10):
 class Process:
     """A child with its output in a file."""
 
-    def __init__(self, args, log, env=None, cwd=None):
+    def __init__(self, args, log, env=None, cwd=None, pass_fds=()):
         self.log = pathlib.Path(log)
         self.args = [str(arg) for arg in args]
         with open(self.log, "ab") as out:
             self.child = subprocess.Popen(
                 self.args, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env=env, cwd=cwd, start_new_session=True,
+                env=env, cwd=cwd, start_new_session=True, pass_fds=pass_fds,
             )
 
     @property
@@ -241,6 +241,20 @@ def free_weed_port():
     raise RuntimeError("no pair of free ports")
 
 
+# Becomes a program that finds the given sockets as systemd would hand them over.
+ACTIVATE = """
+import os, sys
+names, fds, *command = sys.argv[1:]
+held = [os.dup(int(fd)) for fd in fds.split(",")]
+high = [os.dup2(fd, 100 + n) for n, fd in enumerate(held)]
+for n, fd in enumerate(high):
+    os.dup2(fd, 3 + n, inheritable=True)
+env = os.environ | {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(high)), "LISTEN_FDNAMES": names}
+os.closerange(3 + len(high), 200)
+os.execve(command[0], command, env)
+"""
+
+
 class Trailbox(Server):
     """`trailbox serve`, and what a person asks it."""
 
@@ -272,7 +286,8 @@ class Trailbox(Server):
     def log(self):
         return self.directory / "trailbox.log"
 
-    def start(self, timeout=60):
+    def start(self, timeout=60, sockets=(), **env):
+        """`sockets`: pairs of a name and a listening socket that it is to serve."""
         command = [
             binary(), "serve", "--config", self.config_file, "--listen", f"127.0.0.1:{self.port}",
             "--admin-listen", f"127.0.0.1:{self.admin_port}", "--data", self.data,
@@ -280,7 +295,11 @@ class Trailbox(Server):
         ]
         for upstream in self.upstreams:
             command += ["--upstream", upstream]
-        self.process = Process(command, self.log, env=clean_env())
+        fds = [str(link.fileno()) for _, link in sockets]
+        if sockets:
+            names = ":".join(name for name, _ in sockets)
+            command = [sys.executable, "-c", ACTIVATE, names, ",".join(fds), *command]
+        self.process = Process(command, self.log, env=clean_env(**env), pass_fds=[int(fd) for fd in fds])
         wait_for("Trailbox", lambda: self.process.must_live() and http(f"{self.admin}/readyz")[0] == 200, timeout)
         wait_for("Trailbox's engine", self._engine_answers, timeout)
         self.printed = self.printed or self.log.read_text(errors="replace")

@@ -26,7 +26,7 @@ pub(crate) async fn answer(shared: &Shared, client: &mut Client, request: &Reque
         _ => (200, metrics(shared).await),
     };
     // A body with these is not worth reading.
-    let keep = request.keep_alive && request.framing == Framing::Length(0);
+    let keep = request.keep_alive && request.framing == Framing::Length(0) && !client.is_draining();
     let head = format!(
         "HTTP/1.1 {status} {}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n\
          Content-Length: {}\r\nDate: {}\r\n{}\r\n",

@@ -5,10 +5,12 @@
 use crate::admin;
 use crate::answer::{Envelope, Refusal, Shape, render};
 use crate::call;
-use crate::gateway::ListenerRole;
+use crate::forward_proxy::{self, Target, Wish};
 use crate::http2;
 use crate::io::{Inbound, Io, Outbound, PeerError, Rewound, join, part};
 use crate::observe;
+use crate::room::Seat;
+use crate::settings::ListenerSettings;
 use crate::shared::Shared;
 use crate::tls;
 use crate::wire::{HeadError, RequestIn, parse_request};
@@ -28,7 +30,20 @@ pub(crate) struct Client {
     /// What TLS was agreed on, when it ends here.
     pub(crate) tls: Option<TlsDetails>,
     /// Which listener it came in by.
-    pub(crate) role: ListenerRole,
+    pub(crate) listener: Arc<ListenerSettings>,
+    /// Whether the gateway stops.
+    pub(crate) draining: watch::Receiver<bool>,
+    /// The host its call is bound for, when it uses us as its proxy.
+    pub(crate) target: Option<Arc<Target>>,
+    /// Everything on the connection is bound for that host.
+    pub(crate) tunnelled: bool,
+}
+
+impl Client {
+    /// Whether this is the connection's last call.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
 }
 
 /// Where a connection comes from; the calls on it share that.
@@ -36,16 +51,20 @@ pub(crate) struct Client {
 pub(crate) struct Origin {
     pub(crate) peer: IpAddr,
     pub(crate) tls: Option<TlsDetails>,
-    pub(crate) role: ListenerRole,
+    pub(crate) listener: Arc<ListenerSettings>,
 }
 
 /// What becomes of a connection after a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum After {
     /// Another request may follow.
     Keep,
-    /// It ends in order.
+    /// It ends in order, once the client has our last byte.
     Close,
+    /// It ends between two requests.
+    Leave,
+    /// It goes on inside, to that host.
+    Connect(Target),
     /// It is cut: the client must not take what it has for the whole.
     Cut,
 }
@@ -56,31 +75,36 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Most bytes read and dropped meanwhile.
 const LINGER_BYTES: usize = 4 << 20;
 
+/// Longest that a connection nobody used yet is kept for its first request
+/// while the gateway stops: its client connected a moment ago.
+const FRESH_GRACE: Duration = Duration::from_millis(500);
+
 /// Serves requests until either side has enough, in the HTTP the client speaks.
 pub(crate) async fn serve(
     shared: &Arc<Shared>,
     io: Io,
     peer: SocketAddr,
-    role: ListenerRole,
-    mut stopping: watch::Receiver<bool>,
+    listener: Arc<ListenerSettings>,
+    seat: Seat,
+    mut draining: watch::Receiver<bool>,
 ) {
-    let origin = Origin { peer: peer.ip().to_canonical(), tls: details(&io), role };
+    let origin = Origin { peer: peer.ip().to_canonical(), tls: details(&io), listener };
     if io.agreed_on(tls::HTTP2) {
-        return http2::serve(shared, io, origin, stopping).await;
+        return http2::serve(shared, io, origin, &seat, draining).await;
     }
     let (mut inbound, outbound) = part(io, shared.config.limits.stall_timeout);
-    if shared.config.http2 && origin.tls.is_none() {
-        match preface(shared, &mut inbound, &mut stopping).await {
+    if origin.listener.http2 && origin.tls.is_none() {
+        match preface(shared, &mut inbound, &origin, &seat, &mut draining).await {
             None => return,
             Some(false) => {}
             Some(true) => {
                 let front = inbound.buffer.split();
                 let io = Rewound::new(front, join(inbound, outbound));
-                return http2::serve(shared, io, origin, stopping).await;
+                return Box::pin(http2::serve(shared, io, origin, &seat, draining)).await;
             }
         }
     }
-    converse(shared, (inbound, outbound), origin, stopping).await;
+    converse(shared, (inbound, outbound), origin, &seat, draining).await;
 }
 
 /// What the two sides agreed on within TLS.
@@ -98,9 +122,22 @@ fn details(io: &Io) -> Option<TlsDetails> {
 async fn preface(
     shared: &Shared,
     inbound: &mut Inbound,
-    stopping: &mut watch::Receiver<bool>,
+    origin: &Origin,
+    seat: &Seat,
+    draining: &mut watch::Receiver<bool>,
 ) -> Option<bool> {
     let limits = &shared.config.limits;
+    let begun = tokio::select! {
+        biased;
+        begun = begins(inbound, draining, limits.idle_timeout, true) => begun,
+        () = seat.asked_to_leave() => {
+            leave(&origin.listener, origin.peer);
+            false
+        }
+    };
+    if !begun {
+        return None;
+    }
     loop {
         let known = inbound.buffer.len().min(http2::PREFACE.len());
         if inbound.buffer[..known] != http2::PREFACE[..known] {
@@ -109,15 +146,17 @@ async fn preface(
         if known == http2::PREFACE.len() {
             return Some(true);
         }
-        let patience = if known == 0 { limits.idle_timeout } else { limits.head_timeout };
         tokio::select! {
             biased;
-            filled = inbound.fill(patience) => match filled {
+            filled = inbound.fill(limits.head_timeout) => match filled {
                 Ok(1..) => {}
                 // What came so far is no request either.
                 Ok(_) | Err(_) => return None,
             },
-            _ = stopping.wait_for(|stop| *stop) => return None,
+            () = seat.asked_to_leave() => {
+                leave(&origin.listener, origin.peer);
+                return None;
+            }
         }
     }
 }
@@ -127,62 +166,113 @@ pub(crate) async fn converse(
     shared: &Shared,
     (inbound, outbound): (Inbound, Outbound),
     origin: Origin,
-    mut stopping: watch::Receiver<bool>,
+    seat: &Seat,
+    draining: watch::Receiver<bool>,
 ) -> After {
-    let Origin { peer, tls, role } = origin;
-    let mut client = Client { inbound, outbound, peer, tls, role };
-    let after = requests(shared, &mut client, &mut stopping).await;
+    let Origin { peer, tls, listener } = origin;
+    let (target, tunnelled) = (None, false);
+    let mut client = Client { inbound, outbound, peer, tls, listener, draining, target, tunnelled };
+    let mut after = requests(shared, &mut client, seat).await;
+    if let After::Connect(target) = after {
+        let opened = Box::pin(forward_proxy::open(shared, client, target, seat)).await;
+        let Some(inside) = opened else { return After::Close };
+        client = inside;
+        after = requests(shared, &mut client, seat).await;
+    }
     let Client { mut inbound, mut outbound, .. } = client;
     if after == After::Cut {
         join(inbound, outbound).reset_on_close();
         return after;
     }
     outbound.shutdown().await;
-    linger(&mut inbound).await;
+    if after == After::Close {
+        linger(&mut inbound).await;
+    }
     after
 }
 
-async fn requests(
-    shared: &Shared,
-    client: &mut Client,
-    stopping: &mut watch::Receiver<bool>,
-) -> After {
+async fn requests(shared: &Shared, client: &mut Client, seat: &Seat) -> After {
+    let mut fresh = true;
     loop {
-        let first = tokio::select! {
+        seat.waits();
+        let head = tokio::select! {
             biased;
-            first = first_byte(shared, client) => first,
-            _ = stopping.wait_for(|stop| *stop) => return After::Close,
+            head = next_head(shared, client, fresh) => head,
+            () = seat.asked_to_leave() => return leave(&client.listener, client.peer),
         };
-        if !first {
-            return After::Close;
-        }
-        let request = match whole_head(shared, client).await {
+        let Some(head) = head else {
+            return After::Leave;
+        };
+        fresh = false;
+        seat.works();
+        let request = match head {
             Ok(request) => request,
             Err(error) => return reject(shared, client, &error).await,
         };
-        let after = match client.role {
-            ListenerRole::Admin if admin::is_public(&request.head) => {
-                admin::answer(shared, client, &request).await
-            }
-            ListenerRole::Admin | ListenerRole::Aws => call::serve(shared, client, request).await,
+        match forward_proxy::wish(shared, client, &request).await {
+            Wish::Serve => {}
+            Wish::Connect(target) => return After::Connect(target),
+            Wish::Refused => return After::Close,
+        }
+        // On the heap only while it lasts: a connection that waits stays small.
+        let after = if client.listener.is_admin() && admin::is_public(&request.head) {
+            Box::pin(admin::answer(shared, client, &request)).await
+        } else {
+            Box::pin(call::serve(shared, client, request)).await
         };
         if after != After::Keep {
             return after;
         }
-        if *stopping.borrow() && client.inbound.buffer.is_empty() {
-            return After::Close;
+        if client.is_draining() && client.inbound.buffer.is_empty() {
+            return After::Leave;
         }
         client.inbound.rest();
     }
 }
 
-/// Waits for a request to begin; whether one did.
-async fn first_byte(shared: &Shared, client: &mut Client) -> bool {
-    if !client.inbound.buffer.is_empty() {
+/// Waits for a request to begin, or for the order to stop; whether one did.
+async fn begins(
+    inbound: &mut Inbound,
+    draining: &mut watch::Receiver<bool>,
+    patience: Duration,
+    fresh: bool,
+) -> bool {
+    if !inbound.buffer.is_empty() {
         return true;
     }
+    let stopped = async {
+        // Without a sender nobody is left to serve for.
+        let _ = draining.wait_for(|draining| *draining).await;
+        if fresh {
+            tokio::time::sleep(FRESH_GRACE).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        first = inbound.first(patience) => matches!(first, Ok(1..)),
+        () = stopped => false,
+    }
+}
+
+/// Notes that a connection goes to make room for another.
+fn leave(listener: &ListenerSettings, peer: IpAddr) -> After {
+    let (listener, error) = (&listener.name, "its seat is needed");
+    observe::ConnectionEnded { listener, peer, reason: "room", error }.emit();
+    After::Leave
+}
+
+/// The next head, however long it takes to begin; `None` when none does.
+async fn next_head(
+    shared: &Shared,
+    client: &mut Client,
+    fresh: bool,
+) -> Option<Result<RequestIn, PeerError>> {
     let patience = shared.config.limits.idle_timeout;
-    matches!(client.inbound.fill(patience).await, Ok(1..))
+    let Client { inbound, draining, .. } = client;
+    if !begins(inbound, draining, patience, fresh).await {
+        return None;
+    }
+    Some(whole_head(shared, client).await)
 }
 
 /// Reads a head within the time for one.
@@ -207,7 +297,7 @@ async fn reject(shared: &Shared, client: &mut Client, error: &PeerError) -> Afte
     let (status, code, reason) = match error {
         // Nobody is there, or only empty lines came.
         PeerError::Gone(_) => return After::Close,
-        PeerError::Stalled(_) => (408, "RequestTimeout", "slow-head"),
+        PeerError::Stalled(_) | PeerError::Slow { .. } => (408, "RequestTimeout", "slow-head"),
         PeerError::Head(HeadError::TooLarge { .. } | HeadError::TooManyHeaders { .. }) => {
             (400, "RequestHeaderSectionTooLarge", "head-too-large")
         }

@@ -3,9 +3,11 @@
 use crate::config::GatewayConfig;
 use crate::connection;
 use crate::directory::SharedDirectory;
+use crate::forward_proxy::ProxyAuthority;
 use crate::io::Io;
 use crate::listener::{self, Listener};
 use crate::outage;
+use crate::settings::{ListenerRole, ListenerSettings};
 use crate::shared::Shared;
 use crate::tend;
 use crate::upstream::{ClientTlsError, Dial};
@@ -71,26 +73,6 @@ pub enum Mode {
     Test,
 }
 
-/// What a listener is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListenerRole {
-    /// Every AWS service.
-    Aws,
-    /// Health, metrics and Trailbox's own API.
-    Admin,
-}
-
-impl ListenerRole {
-    /// Its name in records' private extension and in metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Aws => "aws",
-            Self::Admin => "admin",
-        }
-    }
-}
-
 /// The recording proxy. Cheap to clone; clones are the same gateway.
 #[derive(Debug, Clone)]
 pub struct Gateway {
@@ -117,6 +99,13 @@ impl Gateway {
         Ok(Self { shared: Arc::new(Shared::new(parts, Some(dial))?) })
     }
 
+    /// The settings of a plain listener of `role`, with what the configuration
+    /// says for all: a beginning to change.
+    #[must_use]
+    pub fn settings(&self, role: ListenerRole) -> ListenerSettings {
+        ListenerSettings::new(role, &self.shared.config)
+    }
+
     /// Serves `listener` until `shutdown` resolves, then lets calls under way
     /// finish, for `[limits] shutdown_deadline` at most, and writes the counts
     /// of what was seen.
@@ -130,12 +119,11 @@ impl Gateway {
     pub async fn run(
         &self,
         listener: TcpListener,
-        role: ListenerRole,
-        tls: Option<Arc<rustls::ServerConfig>>,
+        settings: ListenerSettings,
         shutdown: impl Future<Output = ()> + Send,
     ) -> std::io::Result<()> {
         self.tend().await;
-        let listener = Listener { socket: listener, role, tls };
+        let listener = Listener { socket: listener, settings: Arc::new(settings.offering()) };
         let served = listener::run(&self.shared, listener, shutdown).await;
         tend::journal_seen(&self.shared).await;
         served
@@ -151,6 +139,19 @@ impl Gateway {
         }
     }
 
+    /// Signs with `authority` for the hosts that clients of a forward proxy name.
+    /// The first one given counts.
+    pub fn sign_with(&self, authority: ProxyAuthority) {
+        // A second one is not taken up: clients trust the first.
+        let _ = self.shared.authority.set(authority);
+    }
+
+    /// The coming shutdown is a restart: `[limits] restart_deadline` bounds it,
+    /// because new connections wait for its end.
+    pub fn restarts(&self) {
+        self.shared.restarting.store(true, Ordering::Relaxed);
+    }
+
     /// Serves one connection whose bytes pass through memory, until the client
     /// or `stopping` ends it. A simulation's clients come in this way.
     pub async fn serve_pipe(
@@ -160,7 +161,9 @@ impl Gateway {
         role: ListenerRole,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) {
-        connection::serve(&self.shared, Io::Memory(pipe), peer, role, stopping).await;
+        let (listener, seat) = (Arc::new(self.settings(role)), self.shared.room.extra());
+        let io = Io::Memory(pipe);
+        connection::serve(&self.shared, io, peer, listener, seat, stopping).await;
     }
 
     /// Tells of an outage that is over and closes the journal. Call it when

@@ -21,6 +21,9 @@ pub(crate) const READ_BYTES: usize = 64 * 1024;
 /// How often the system asks whether a silent peer is still there.
 const WATCH_EVERY: Duration = Duration::from_secs(15);
 
+/// Most bytes of the first read of a request: most heads and small bodies.
+const FIRST_BYTES: usize = 8 * 1024;
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) enum Io {
@@ -30,6 +33,8 @@ pub(crate) enum Io {
     Tls(Box<TlsStream<TcpStream>>),
     /// The engine's socket.
     Unix(UnixStream),
+    /// TLS that ends at us within a `CONNECT`.
+    Proxied(Box<tokio_rustls::server::TlsStream<Rewound>>),
     /// A pipe within the process: a bridge to another protocol, or a simulation.
     Memory(DuplexStream),
 }
@@ -46,7 +51,7 @@ impl Io {
             Self::Tcp(stream) => is_silent(stream),
             Self::Tls(stream) => is_silent(stream.get_ref().0),
             Self::Unix(stream) => is_silent(stream),
-            Self::Memory(_) => false,
+            Self::Proxied(_) | Self::Memory(_) => false,
         };
         if silent || matches!(self, Self::Tcp(_) | Self::Unix(_)) {
             return silent;
@@ -62,6 +67,7 @@ impl Io {
     pub(crate) fn agreed_on(&self, protocol: &[u8]) -> bool {
         match self {
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(protocol),
+            Self::Proxied(stream) => stream.get_ref().1.alpn_protocol() == Some(protocol),
             Self::Tcp(_) | Self::Unix(_) | Self::Memory(_) => false,
         }
     }
@@ -71,6 +77,7 @@ impl Io {
         let stream = match self {
             Self::Tcp(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
+            Self::Proxied(stream) => return stream.get_ref().0.io.watch_over(),
             Self::Unix(_) | Self::Memory(_) => return,
         };
         let often = socket2::TcpKeepalive::new().with_time(WATCH_EVERY).with_interval(WATCH_EVERY);
@@ -105,6 +112,7 @@ impl AsyncRead for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Proxied(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Memory(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
@@ -120,6 +128,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Proxied(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Memory(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
@@ -133,6 +142,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Self::Proxied(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Self::Memory(stream) => Pin::new(stream).poll_write_vectored(context, parts),
         }
     }
@@ -142,6 +152,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
             Self::Unix(stream) => stream.is_write_vectored(),
+            Self::Proxied(stream) => stream.is_write_vectored(),
             Self::Memory(stream) => stream.is_write_vectored(),
         }
     }
@@ -151,6 +162,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
             Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+            Self::Proxied(stream) => Pin::new(stream).poll_flush(context),
             Self::Memory(stream) => Pin::new(stream).poll_flush(context),
         }
     }
@@ -160,6 +172,7 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Proxied(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Memory(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
@@ -233,6 +246,12 @@ pub(crate) enum PeerError {
     /// Nothing moved for too long.
     #[error("peer did not move for {0:?}")]
     Stalled(Duration),
+    /// Too little came for too long.
+    #[error("peer sent fewer than {least} bytes per second for a minute")]
+    Slow {
+        /// The limit.
+        least: u32,
+    },
     /// A head that is not one.
     #[error(transparent)]
     Head(#[from] HeadError),
@@ -257,6 +276,23 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
+    /// Reads once like [`Inbound::fill`], and holds no memory while it waits: a
+    /// connection may wait long for its next request.
+    pub(crate) async fn first(&mut self, patience: Duration) -> Result<usize, PeerError> {
+        let Self { half, buffer } = self;
+        let reading = std::future::poll_fn(|context| {
+            let mut room = [std::mem::MaybeUninit::uninit(); FIRST_BYTES];
+            let mut read = ReadBuf::uninit(&mut room);
+            std::task::ready!(Pin::new(&mut *half).poll_read(context, &mut read))?;
+            buffer.extend_from_slice(read.filled());
+            Poll::Ready(Ok::<_, io::Error>(read.filled().len()))
+        });
+        match tokio::time::timeout(patience, reading).await {
+            Ok(count) => Ok(count?),
+            Err(_) => Err(PeerError::Stalled(patience)),
+        }
+    }
+
     /// Reads once; the count of bytes, 0 at the end of the connection.
     ///
     /// Cancelling it loses nothing.

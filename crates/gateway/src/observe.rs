@@ -4,6 +4,7 @@
 //! No event carries a header value, a query or a body: presigned URLs and
 //! tokens live there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Calls whose head was read. Counter.
@@ -32,6 +33,12 @@ pub const UNRECORDED: &str = "trailbox_unrecorded_total";
 pub const BYTES: &str = "trailbox_bytes_total";
 /// Client connections open now, by `listener`. Gauge.
 pub const CONNECTIONS: &str = "trailbox_connections";
+/// Client connections ended before a request, by `listener` and `reason`: `proxy-header`,
+/// `tls`, `slow`, `peer-limit`, `room` or `gone`. Counter.
+pub const CONNECTIONS_ENDED: &str = "trailbox_connections_ended_total";
+/// Requests of clients that use a listener as their proxy, by `what`: `intercepted`,
+/// `forwarded`, `tunnelled` or `refused`. Counter.
+pub const PROXIED: &str = "trailbox_proxied_total";
 /// Seconds a call spent in the gateway beside its upstream. Histogram.
 pub const ADDED_SECONDS: &str = "trailbox_added_seconds";
 /// Seconds from the last request byte to the answer's head, by `upstream`. Histogram.
@@ -55,6 +62,8 @@ pub fn describe() {
     describe_counter!(UNRECORDED, "Calls that passed unrecorded.");
     describe_counter!(BYTES, "Payload bytes that passed.");
     describe_gauge!(CONNECTIONS, "Client connections open now.");
+    describe_counter!(CONNECTIONS_ENDED, "Client connections ended before a request.");
+    describe_counter!(PROXIED, "Requests of clients that use a listener as their proxy.");
     describe_histogram!(ADDED_SECONDS, "Seconds a call spent in the gateway itself.");
     describe_histogram!(UPSTREAM_SECONDS, "Seconds from the last request byte to the answer.");
     describe_histogram!(JOURNAL_SECONDS, "Seconds until a frame was durable.");
@@ -78,6 +87,24 @@ impl Listening<'_> {
     pub(crate) fn emit(self) {
         let Self { listener, address, tls } = self;
         tracing::info!(listener, %address, tls, "listening");
+    }
+}
+
+/// A client connection is ended before its next request.
+#[derive(Debug)]
+pub(crate) struct ConnectionEnded<'a> {
+    pub(crate) listener: &'a Arc<str>,
+    pub(crate) peer: std::net::IpAddr,
+    pub(crate) reason: &'static str,
+    pub(crate) error: &'a str,
+}
+
+impl ConnectionEnded<'_> {
+    pub(crate) fn emit(self) {
+        let Self { listener, peer, reason, error } = self;
+        let name = Arc::clone(listener);
+        metrics::counter!(CONNECTIONS_ENDED, "listener" => name, "reason" => reason).increment(1);
+        tracing::info!(%listener, %peer, reason, %error, "connection ended");
     }
 }
 

@@ -3,13 +3,16 @@
 use crate::budget::Budget;
 use crate::config::{GatewayConfig, SessionTokenRule};
 use crate::directory::SharedDirectory;
+use crate::forward_proxy::{ProxyAuthority, ProxyAuthorityError};
 use crate::gateway::{GatewayParts, MetricsText, Mode};
 use crate::outage::Outage;
+use crate::room::Room;
 use crate::seen::{Seen, Trusted};
 use crate::upstream::{Answerers, ClientTlsError, Dial};
 use crate::wire::HeadLimits;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trailbox_clock::{Clock, Random};
 use trailbox_journal::Journal;
@@ -43,11 +46,11 @@ pub(crate) struct Shared {
     pub(crate) signing_keys: SigningKeyCache,
     pub(crate) settings: RecordSettings,
     pub(crate) head_limits: HeadLimits,
-    /// One permit per client connection to the AWS listeners.
-    pub(crate) room: Arc<Semaphore>,
-    /// One permit per connection to the admin listener: probes and people get
-    /// in when the others are full.
-    pub(crate) admin_room: Arc<Semaphore>,
+    /// Seats of client connections to the AWS listeners.
+    pub(crate) room: Arc<Room>,
+    /// Seats of connections to the admin listener: probes and people get in
+    /// when the others are full.
+    pub(crate) admin_room: Arc<Room>,
     /// One permit per call under way on an HTTP/2 connection, over all of them:
     /// without it few connections could hold the memory of many.
     pub(crate) streams: Arc<Semaphore>,
@@ -56,6 +59,10 @@ pub(crate) struct Shared {
     memory_max: u32,
     /// Whether the tasks beside the listeners run already.
     pub(crate) tended: AtomicBool,
+    /// Whether the next process waits for us: then the end is to come sooner.
+    pub(crate) restarting: AtomicBool,
+    /// Signs for the hosts that clients of a proxy name.
+    pub(crate) authority: OnceLock<ProxyAuthority>,
 }
 
 impl Shared {
@@ -98,12 +105,14 @@ impl Shared {
                 bytes_max: limits.head_bytes_max,
                 headers_max: limits.headers_max,
             },
-            room: Arc::new(Semaphore::new(limits.connections_max)),
+            room: Room::new(limits.connections_max, limits.connections_per_peer_max),
             streams: Arc::new(Semaphore::new(limits.connections_max)),
-            admin_room: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
+            admin_room: Room::new(ADMIN_CONNECTIONS_MAX, 0),
             memory: Arc::new(Semaphore::new(memory_max as usize)),
             memory_max,
             tended: AtomicBool::new(false),
+            restarting: AtomicBool::new(false),
+            authority: OnceLock::new(),
             clock,
             random,
             facts,
@@ -132,6 +141,22 @@ impl Shared {
             (None, more) => *room = more,
             (Some(_), None) => {}
         }
+    }
+
+    /// TLS as `host`, for a client that uses us as its proxy.
+    pub(crate) fn leaf_for(
+        &self,
+        host: &str,
+    ) -> Result<Arc<rustls::ServerConfig>, ProxyAuthorityError> {
+        let authority = self.authority.get().ok_or(ProxyAuthorityError::None)?;
+        authority.leaf(host, self.clock.now(), &*self.random)
+    }
+
+    /// Longest that calls under way may take once nothing new is accepted.
+    pub(crate) fn drain_deadline(&self) -> Duration {
+        let limits = &self.config.limits;
+        let restarting = self.restarting.load(Ordering::Relaxed);
+        if restarting { limits.restart_deadline } else { limits.shutdown_deadline }
     }
 
     /// Whether unknown keys count as `account`'s own.

@@ -3,6 +3,8 @@
 use rcgen::{CertificateParams, DnType, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
@@ -21,6 +23,12 @@ pub enum ServerTlsError {
     #[error("private key cannot be read: {reason}")]
     Key {
         /// What is wrong with it; never the key.
+        reason: String,
+    },
+    /// The file of the clients' authorities holds none.
+    #[error("clients' certificate authorities cannot be used: {reason}")]
+    ClientCa {
+        /// What is wrong with it.
         reason: String,
     },
     /// Certificate and key do not fit, or the library refuses them.
@@ -80,6 +88,33 @@ pub(crate) const HTTP2: &[u8] = b"h2";
 ///
 /// [`ServerTlsError`] says which of the two texts is at fault.
 pub fn server_config(pair: &PemPair) -> Result<Arc<ServerConfig>, ServerTlsError> {
+    set_up(pair, None)
+}
+
+/// The same for mutual TLS: only clients with a certificate of the authorities
+/// in `client_ca` (PEM) come to an end with the handshake.
+///
+/// # Errors
+///
+/// [`ServerTlsError`] says which of the texts is at fault.
+pub fn mutual_config(pair: &PemPair, client_ca: &str) -> Result<Arc<ServerConfig>, ServerTlsError> {
+    let wrong = |reason: String| ServerTlsError::ClientCa { reason };
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(client_ca.as_bytes()) {
+        let certificate = certificate.map_err(|err| wrong(err.to_string()))?;
+        roots.add(certificate).map_err(|err| wrong(err.to_string()))?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|err| wrong(err.to_string()))?;
+    set_up(pair, Some(verifier))
+}
+
+fn set_up(
+    pair: &PemPair,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<Arc<ServerConfig>, ServerTlsError> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(pair.certificate.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|err| ServerTlsError::Certificate { reason: err.to_string() })?;
@@ -88,10 +123,13 @@ pub fn server_config(pair: &PemPair) -> Result<Arc<ServerConfig>, ServerTlsError
     }
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes())
         .map_err(|err| ServerTlsError::Key { reason: err.to_string() })?;
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let config = builder.with_single_cert(chain, key)?;
     Ok(Arc::new(config))
 }
 

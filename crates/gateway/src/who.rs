@@ -359,6 +359,25 @@ impl Who {
         matches!(self.standing, Standing::Anonymous)
     }
 
+    /// Why a caller is refused where only those pass who are verified here;
+    /// `None` for one who is, or will be once the body is there.
+    pub(crate) fn stranger(&self, route: &Route) -> Option<Refusal> {
+        let dialect = dialect(route);
+        if self.rests_on_a_claim() {
+            return Some(Wrong::UnknownKey.refusal(dialect));
+        }
+        match &self.standing {
+            Standing::Proved | Standing::NeedsBody(_) => None,
+            Standing::Refused(wrong) | Standing::Unchecked { wrong, .. } => {
+                Some(wrong.refusal(dialect))
+            }
+            Standing::Anonymous => {
+                let found = refusal::missing_authentication(dialect);
+                Some(Refusal::new("anonymous", found.status, found.code, found.message))
+            }
+        }
+    }
+
     /// Names the caller of an unsigned call, now that it is routed.
     pub(crate) fn routed(&mut self, shared: &Shared, route: &Route) {
         if matches!(self.standing, Standing::Anonymous) {

@@ -17,6 +17,7 @@ mod logging;
 mod masterkey;
 mod node;
 mod ports;
+mod proxyca;
 mod recorder;
 mod render;
 mod snapshot;
@@ -45,6 +46,7 @@ enum Command {
     Principal(commands::principal::PrincipalCommand),
     Config(commands::config::ConfigCommand),
     Journal(commands::journal::JournalCommand),
+    ProxyCa(commands::proxy_ca::ProxyCa),
     Assert(commands::assert::Assert),
     Load(commands::load::Load),
     #[command(hide = true)]
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Principal(command) => command.run(),
         Command::Config(command) => Ok(command.run()),
         Command::Journal(command) => Ok(command.run()),
+        Command::ProxyCa(command) => command.run(),
         Command::Assert(command) => Ok(command.run()),
         Command::Load(command) => Ok(command.run()),
         Command::Engine(args) => engine::run(args),

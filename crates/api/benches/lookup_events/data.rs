@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use trailbox_api::{Addition, Engine, EngineOptions, EngineParts, People, PeopleError};
+use trailbox_api::{Addition, Engine, EngineOptions, EngineParts, People, PeopleError, SyncOrder, SyncReport};
 use trailbox_clock::{Clock, ManualClock, Micros, Random, SeededRandom};
 use trailbox_history::{History, HistoryOptions, HistoryStats, JournalSource};
 use trailbox_identity::Directory;
@@ -181,5 +181,9 @@ impl People for Nobody {
 
     async fn set_active(&self, _: &str, _: bool) -> Result<bool, PeopleError> {
         Ok(false)
+    }
+
+    async fn sync(&self, _: SyncOrder) -> Result<SyncReport, PeopleError> {
+        Ok(SyncReport::default())
     }
 }

@@ -255,6 +255,7 @@ fn request(body: &Value) -> OwnRequest {
         region: REGION.to_owned(),
         request_id: "11111111-2222-3333-4444-555555555555".to_owned(),
         position: None,
+        calls: None,
     }
 }
 

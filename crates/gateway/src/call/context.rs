@@ -1,7 +1,6 @@
 //! What a record needs to know of a call beside the exchange.
 
 use super::Call;
-use crate::gateway::ListenerRole;
 use crate::shared::Shared;
 use trailbox_identity::Trust;
 use trailbox_journal::Extension;
@@ -55,7 +54,7 @@ impl Call<'_> {
             trust: record_trust(caller.trust),
             tls: tls.filter(|_| self.principal.is_none()).cloned(),
             request_id: self.request_id.clone(),
-            vpc_endpoint: self.shared.config.vpc_endpoint_id.clone(),
+            vpc_endpoint: self.listener.vpc_endpoint_id.clone(),
             bucket_owner: self.upstream.as_ref().and_then(|upstream| upstream.bucket_owner.clone()),
             kms_key_arn: None,
             failure,
@@ -66,10 +65,10 @@ impl Call<'_> {
     }
 
     /// The private notes beside a frame.
-    pub(super) fn extension(&self, role: ListenerRole) -> Extension {
+    pub(super) fn extension(&self) -> Extension {
         let upstream = self.upstream.as_ref().map_or("", |upstream| &upstream.name);
         Extension {
-            listener: role.name().to_owned(),
+            listener: self.listener.name.to_string(),
             upstream: upstream.to_owned(),
             trust: self.who.caller.trust.code(),
         }

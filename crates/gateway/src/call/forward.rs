@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::local::Stop;
+use super::pace::Pace;
 use super::prepare::journal_refuses;
 use super::relay::{Incoming, Relayed, Terms, Trouble, relay};
 use super::resign::Outgoing;
@@ -76,11 +77,11 @@ impl Call<'_> {
         up_out: &mut Outbound,
     ) -> Relayed {
         let mut outgoing = self.outgoing();
-        let terms = self.terms();
+        let (terms, pace) = (self.terms(), self.pace());
         let pause = Notify::new();
         let gate = self.gate();
         let Client { inbound, outbound, .. } = client;
-        let patience = terms.stall_timeout;
+        let patience = (terms.stall_timeout, pace);
         let sending = send(&mut outgoing, inbound, up_out, body, gate, patience, &pause);
         let relayed = relay(Sending::new(sending, &pause), up_in, outbound, &terms).await;
         self.outgoing = Some(outgoing);
@@ -128,6 +129,13 @@ impl Call<'_> {
             calls: &self.shared.trusted.text(),
         };
         engine::head(&self.request.raw, &told).into()
+    }
+
+    /// The least pace of the body. Whoever sends events may have none to send.
+    fn pace(&self) -> Pace {
+        let events = self.route.op().is_some_and(|operation| operation.event_stream);
+        let least = self.shared.config.limits.body_bytes_per_second_min;
+        Pace::new(if events || self.request.upgrade { 0 } else { least })
     }
 
     fn terms(&self) -> Terms {

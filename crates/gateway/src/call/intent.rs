@@ -84,6 +84,6 @@ impl Call<'_> {
         let build = || trailbox_record::build_intent(&exchange);
         let record = guarded("intent", &self.event_text(), build)
             .unwrap_or_else(|| minimal(&self.route, &context, self.read_only));
-        self.frame(FrameKind::Intent, record, client.role)
+        self.frame(FrameKind::Intent, record)
     }
 }

@@ -39,6 +39,9 @@ impl Stop {
                 let text = format!("nothing came for {} seconds", patience.as_secs());
                 Refusal::new("stalled-body", 408, "RequestTimeout", text).into()
             }
+            error @ PeerError::Slow { .. } => {
+                Refusal::new("slow-body", 408, "RequestTimeout", error.to_string()).into()
+            }
             PeerError::Head(error) => bad_body(&error),
             PeerError::Framing(error) => bad_body(&error),
         }
@@ -100,7 +103,8 @@ impl Call<'_> {
 
     /// Sends an answer of our own.
     async fn tell(&self, client: &mut Client, refusal: &Refusal, whole: bool) -> After {
-        let keep = whole && self.request.keep_alive && !self.request.upgrade;
+        let keep =
+            whole && self.request.keep_alive && !self.request.upgrade && !client.is_draining();
         let envelope = Envelope {
             shape: Shape::of(&self.route),
             request: Some(&self.request.head),

@@ -9,6 +9,7 @@ mod forward;
 mod intent;
 mod local;
 mod own_api;
+mod pace;
 mod prepare;
 mod record;
 mod reduced;
@@ -22,8 +23,10 @@ pub(crate) use context::new_request_id;
 pub(crate) use reduced::plain;
 
 use crate::connection::{After, Client};
+use crate::forward_proxy::Target;
 use crate::passage::Passage;
 use crate::seen::SeenCall;
+use crate::settings::ListenerSettings;
 use crate::shared::Shared;
 use crate::source;
 use crate::upstream::Upstream;
@@ -44,6 +47,10 @@ use trailbox_sigv4::Claim;
 #[derive(Debug)]
 pub(crate) struct Call<'g> {
     shared: &'g Shared,
+    /// Which listener it came in by.
+    listener: Arc<ListenerSettings>,
+    /// The host it is bound for, when its client uses us as its proxy.
+    target: Option<Arc<Target>>,
     request: RequestIn,
     route: Route,
     read_only: bool,
@@ -86,7 +93,8 @@ pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: Request
     let started = Instant::now();
     let arrival = shared.clock.now();
     let config = &shared.config;
-    let source = source::source_address(&request.head, client.peer, &config.trusted_proxies);
+    let listener = Arc::clone(&client.listener);
+    let source = source::source_address(&request.head, client.peer, &listener.trusted_proxies);
     let principal = source::service_principal(&config.service_principals, &request.head, source);
     let claim = trailbox_sigv4::claim(&request.head);
     let unsigned = matches!(claim, Claim::Anonymous);
@@ -96,7 +104,7 @@ pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: Request
     who.watch(&mut body);
     let (intake, taken) = prepare::form(shared, client, &request, &mut body).await;
     let form = prepare::is_form(&request.head).then(|| body.kept());
-    let route = prepare::route(shared, &request.head, form);
+    let route = prepare::route(shared, &listener, &request.head, form);
     who.routed(shared, &route);
 
     let read_only = own_api::read_only(&route)
@@ -116,10 +124,12 @@ pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: Request
         upstream: None,
         seen,
         intent: Intent::None,
-        recording: prepare::recording(shared, &request.head, client.role, unsigned),
+        recording: prepare::recording(shared, &request.head, &listener, unsigned),
         paid: false,
         taken,
         outgoing: None,
+        listener,
+        target: client.target.clone(),
         started,
         request,
         route,

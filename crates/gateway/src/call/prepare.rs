@@ -5,10 +5,10 @@ use super::{Call, Recording, own_api};
 use crate::answer::Refusal;
 use crate::config::OnFailure;
 use crate::connection::Client;
-use crate::gateway::ListenerRole;
 use crate::io::READ_BYTES;
 use crate::observe;
 use crate::passage::Passage;
+use crate::settings::{Callers, ListenerSettings};
 use crate::shared::Shared;
 use crate::upstream::Nobody;
 use crate::wire::{Framing, RequestIn};
@@ -70,9 +70,14 @@ pub(super) async fn form(
 }
 
 /// Which operation it is.
-pub(super) fn route(shared: &Shared, head: &RequestHead, form: Option<&[u8]>) -> Route {
+pub(super) fn route(
+    shared: &Shared,
+    listener: &ListenerSettings,
+    head: &RequestHead,
+    form: Option<&[u8]>,
+) -> Route {
     let hints = RouteHints {
-        default_service: shared.config.default_service.as_deref(),
+        default_service: listener.default_service.as_deref(),
         s3_domains: &shared.config.s3_domains,
         flavour: shared.answerers.flavour,
     };
@@ -88,15 +93,11 @@ pub(super) fn route(shared: &Shared, head: &RequestHead, form: Option<&[u8]>) ->
 pub(super) fn recording(
     shared: &Shared,
     head: &RequestHead,
-    role: ListenerRole,
+    listener: &ListenerSettings,
     unsigned: bool,
 ) -> Recording {
     let listed = shared.config.recording.is_unrecorded(head.path(), shared.is_test());
-    if listed && unsigned && role == ListenerRole::Aws {
-        Recording::Configured
-    } else {
-        Recording::On
-    }
+    if listed && unsigned && !listener.is_admin() { Recording::Configured } else { Recording::On }
 }
 
 /// Reads the body into the client's buffer until it is whole or holds `most`
@@ -167,7 +168,7 @@ impl Call<'_> {
         client: &mut Client,
         body: &mut Passage,
     ) -> Result<(), Stop> {
-        let chosen = self.choose(client.role);
+        let chosen = self.choose();
         let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
         if own && self.recording == Recording::Configured {
             self.recording = Recording::On;
@@ -178,10 +179,11 @@ impl Call<'_> {
             self.may_upgrade()?;
             return self.sign_anew(&client.inbound.buffer, body);
         }
-        let judge = self.judge();
+        let (judge, known) = (self.judge(), self.listener.callers == Callers::Known);
         let refusal = self
             .cannot_be_signed_anew()
-            .or_else(|| self.who.refusal(self.shared, &self.route, judge));
+            .or_else(|| self.who.refusal(self.shared, &self.route, judge))
+            .or_else(|| if known { self.who.stranger(&self.route) } else { None });
         self.admit()?;
         chosen?;
         self.may_upgrade()?;
@@ -217,9 +219,12 @@ impl Call<'_> {
     }
 
     /// Who answers.
-    fn choose(&mut self, role: ListenerRole) -> Result<(), Stop> {
-        let admin = role == ListenerRole::Admin;
-        let upstream = self.shared.answerers.pick(&self.route, admin).map_err(nobody)?;
+    fn choose(&mut self) -> Result<(), Stop> {
+        let upstream = self
+            .shared
+            .answerers
+            .pick(&self.route, &self.listener, self.target.as_deref())
+            .map_err(nobody)?;
         self.upstream = Some(upstream);
         self.seen.region = self.region().to_owned();
         Ok(())
@@ -312,6 +317,10 @@ fn nobody(nobody: Nobody) -> Stop {
                  a default with `--upstream URL`"
             );
             Refusal::new("no-upstream", 501, "Trailbox.NoUpstream", text).into()
+        }
+        Nobody::Origin { reason } => {
+            let text = format!("the host that was named cannot be used: {reason}");
+            Refusal::new("origin", 502, "Trailbox.UpstreamUnavailable", text).into()
         }
         Nobody::AdminOnly => {
             let text = "Trailbox's own API is served on the admin listener only";

@@ -6,7 +6,6 @@ use super::{Call, Recording};
 use crate::config::{Durability, RESET_PATH};
 use crate::connection::Client;
 use crate::denial::is_identity_code;
-use crate::gateway::ListenerRole;
 use crate::observe;
 use crate::passage::Passage;
 use crate::shared::Shared;
@@ -77,7 +76,7 @@ impl Call<'_> {
         metrics::counter!(observe::BYTES, "direction" => "in").increment(body.total());
         metrics::counter!(observe::BYTES, "direction" => "out").increment(out);
         if !self.is_recorded() {
-            self.generation(client.role, answer.map(|(head, _)| head.status)).await;
+            self.generation(answer.map(|(head, _)| head.status)).await;
             return;
         }
         let counts = (body.total(), out);
@@ -120,10 +119,10 @@ impl Call<'_> {
         let learned = guarded("learned facts", &event_id, || self.learn(response, &request_body));
         let reduced = || {
             let record = minimal(&self.route, &context, self.read_only);
-            plain(self.frame(FrameKind::Record, record, client.role))
+            plain(self.frame(FrameKind::Record, record))
         };
-        self.write(client.role, records, learned.unwrap_or_default(), &reduced).await;
-        if client.role == ListenerRole::Admin && !self.read_only && answer.is_some() {
+        self.write(records, learned.unwrap_or_default(), &reduced).await;
+        if self.listener.is_admin() && !self.read_only && answer.is_some() {
             let directory = self.shared.directory.clone();
             // Fails only when refreshing panicked; the next look makes up for it.
             let _ = tokio::task::spawn_blocking(move || directory.refresh()).await;
@@ -223,15 +222,12 @@ impl Call<'_> {
     /// `reduced`: what is written when the journal cannot hold the record.
     async fn write(
         &self,
-        role: ListenerRole,
         records: Vec<Record>,
         learned: Vec<Learned>,
         reduced: &(impl Fn() -> Frame + Sync),
     ) {
-        let mut frames: Vec<Frame> =
-            learned.iter().map(|fact| self.learned_frame(fact, role)).collect();
-        frames
-            .extend(records.into_iter().map(|record| self.frame(FrameKind::Record, record, role)));
+        let mut frames: Vec<Frame> = learned.iter().map(|fact| self.learned_frame(fact)).collect();
+        frames.extend(records.into_iter().map(|record| self.frame(FrameKind::Record, record)));
         let late = self.shared.config.recording.durability_of(self.read_only);
         let wait = late == Durability::BeforeAnswer || !learned.is_empty();
         if wait || self.recording == Recording::Impossible {
@@ -294,7 +290,7 @@ impl Call<'_> {
     }
 
     /// A finished record as a frame.
-    pub(super) fn frame(&self, kind: FrameKind, record: Record, role: ListenerRole) -> Frame {
+    pub(super) fn frame(&self, kind: FrameKind, record: Record) -> Frame {
         Frame {
             kind,
             category: match record.category {
@@ -306,19 +302,19 @@ impl Call<'_> {
             read_only: record.read_only,
             event_id: record.event_id,
             arrival: self.arrival,
-            extension: self.extension(role),
+            extension: self.extension(),
             account: record.account,
             region: record.region,
             payload: record.json,
         }
     }
 
-    fn learned_frame(&self, fact: &Learned, role: ListenerRole) -> Frame {
-        self.bare_frame(FrameKind::Learned, fact.to_bytes().into(), role)
+    fn learned_frame(&self, fact: &Learned) -> Frame {
+        self.bare_frame(FrameKind::Learned, fact.to_bytes().into())
     }
 
     /// A frame of the call's account that is no record.
-    fn bare_frame(&self, kind: FrameKind, payload: Bytes, role: ListenerRole) -> Frame {
+    fn bare_frame(&self, kind: FrameKind, payload: Bytes) -> Frame {
         Frame {
             kind,
             account: self.who.caller.account.clone(),
@@ -327,21 +323,21 @@ impl Call<'_> {
             read_only: self.read_only,
             event_id: self.event_id,
             arrival: self.arrival,
-            extension: self.extension(role),
+            extension: self.extension(),
             payload,
         }
     }
 
     /// `POST /moto-api/reset` in test mode begins a new generation: nothing is
     /// deleted, but what came before is told apart.
-    async fn generation(&mut self, role: ListenerRole, status: Option<u16>) {
+    async fn generation(&mut self, status: Option<u16>) {
         let reset = self.request.head.method == "POST"
             && self.request.head.path() == RESET_PATH
             && status.is_some_and(|status| status < 300);
         if !reset || !self.shared.is_test() {
             return;
         }
-        let mut frame = self.bare_frame(FrameKind::Generation, Bytes::from_static(b"{}"), role);
+        let mut frame = self.bare_frame(FrameKind::Generation, Bytes::from_static(b"{}"));
         frame.account.clone_from(&self.shared.account);
         // Told by `append`.
         let _ = self.shared.append("generation", &self.event_id, vec![frame]).await;

@@ -2,6 +2,7 @@
 //! hold is known to hold.
 
 use super::intent::Intent;
+use super::pace::Pace;
 use super::resign::Outgoing;
 use crate::answer::Refusal;
 use crate::io::{Inbound, Outbound, PeerError};
@@ -78,7 +79,7 @@ pub(super) async fn send(
     outbound: &mut Outbound,
     body: &mut Passage,
     mut gate: Gate<'_>,
-    patience: Duration,
+    (patience, mut pace): (Duration, Pace),
     pause: &Notify,
 ) -> Result<Sent, SendError> {
     let head = std::mem::take(&mut outgoing.head);
@@ -103,7 +104,7 @@ pub(super) async fn send(
         let filled = tokio::select! {
             biased;
             () = pause.notified() => return Ok(Sent::Paused),
-            filled = inbound.fill(patience) => filled,
+            filled = pace.fill(inbound, patience) => filled,
         };
         if filled.map_err(SendError::Client)? == 0 {
             return Err(SendError::Client(PeerError::early_end()));

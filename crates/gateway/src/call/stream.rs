@@ -7,6 +7,7 @@
 
 use super::Call;
 use super::intent::Intent;
+use super::pace::Pace;
 use super::relay::Incoming;
 use super::send::{Sending, Sent, send};
 use crate::connection::Client;
@@ -50,6 +51,7 @@ impl Call<'_> {
             body.keep(0);
             let gate = self.gate();
             // Either side may be silent for as long as a stream is.
+            let patience = (patience, Pace::new(0));
             let inbound = &mut client.inbound;
             let going_on = send(&mut outgoing, inbound, up_out, body, gate, patience, &pause);
             Sending::new(going_on, &pause)

@@ -10,6 +10,9 @@ pub struct LimitsConfig {
     /// Client connections at once, over all listeners of the gateway; more
     /// wait in the system's queue. Default 4096.
     pub connections_max: usize,
+    /// Client connections at once from one address; 0 is no limit. Default 0:
+    /// behind a load balancer or NAT everybody has the same one.
+    pub connections_per_peer_max: usize,
     /// Bytes of request bodies held in memory at once because they must be
     /// whole before they are forwarded, all connections together; more wait.
     /// Bodies up to 64 KiB do not count. Default 256 MiB (268 435 456).
@@ -32,6 +35,11 @@ pub struct LimitsConfig {
     /// leave bytes unread. Default `2m`.
     #[serde(with = "humantime_serde")]
     pub stall_timeout: Duration,
+    /// Slowest a client may send a body that is streamed, in bytes per second
+    /// over each minute spent waiting for it; 0 is no limit. Streams of events
+    /// may pause. Default 128: no link in use is so slow, and a body that drips
+    /// holds a connection of an upstream, too.
+    pub body_bytes_per_second_min: u32,
     /// Longest wait for an upstream to accept a connection. Default `5s`.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -53,12 +61,16 @@ pub struct LimitsConfig {
     /// Default `30s`.
     #[serde(with = "humantime_serde")]
     pub shutdown_deadline: Duration,
+    /// The same at a restart, when new connections wait for it. Default `10s`.
+    #[serde(with = "humantime_serde")]
+    pub restart_deadline: Duration,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             connections_max: 4096,
+            connections_per_peer_max: 0,
             buffered_bytes_max: 256 << 20,
             head_bytes_max: 64 * 1024,
             headers_max: 128,
@@ -66,6 +78,7 @@ impl Default for LimitsConfig {
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_mins(2),
+            body_bytes_per_second_min: 128,
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_mins(15),
             pool_idle_timeout: Duration::from_secs(30),
@@ -73,6 +86,7 @@ impl Default for LimitsConfig {
             unverified_rate: 1000,
             unverified_burst: 20_000,
             shutdown_deadline: Duration::from_secs(30),
+            restart_deadline: Duration::from_secs(10),
         }
     }
 }

@@ -4,12 +4,14 @@
 //! The binary reads one TOML file; these are the sections the gateway owns.
 //! [`GatewayConfig`] is the whole; a key nobody knows is refused by name.
 
+mod forward_proxy;
 mod limits;
 mod network;
 mod recording;
 mod resign;
 mod upstream;
 
+pub use forward_proxy::{ForwardProxyConfig, HostPattern, HostPatternError, OtherHosts};
 pub use limits::LimitsConfig;
 pub use network::{Network, NetworkError};
 pub(crate) use recording::RESET_PATH;
@@ -49,6 +51,8 @@ pub struct GatewayConfig {
     pub service_principals: Vec<ServicePrincipalConfig>,
     /// What `vpcEndpointId` says in records of this listener. Default: absent.
     pub vpc_endpoint_id: Option<String>,
+    /// Section `[forward_proxy]`.
+    pub forward_proxy: ForwardProxyConfig,
     /// Whether clients may speak HTTP/2: agreed on within TLS, or begun with its
     /// preface on a plain connection. Default `true`.
     pub http2: bool,
@@ -70,6 +74,7 @@ impl Default for GatewayConfig {
             trusted_proxies: Vec::new(),
             service_principals: Vec::new(),
             vpc_endpoint_id: None,
+            forward_proxy: ForwardProxyConfig::default(),
             http2: true,
             recording: RecordingConfig::default(),
             limits: LimitsConfig::default(),

@@ -5,6 +5,7 @@ use super::{Broken, CONNECTION_WINDOW, PIPE_BYTES, SEND_BUFFER, STREAM_WINDOW, h
 use crate::connection::{self, After, Origin};
 use crate::io::{Io, part};
 use crate::observe;
+use crate::room::Seat;
 use crate::shared::Shared;
 use crate::wire::{Framer, Framing, parse_response};
 use bytes::{Bytes, BytesMut};
@@ -37,6 +38,7 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin>(
     shared: &Arc<Shared>,
     io: T,
     origin: Origin,
+    seat: &Seat,
     mut stopping: watch::Receiver<bool>,
 ) {
     let limits = &shared.config.limits;
@@ -56,6 +58,7 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin>(
         Err(_) => return,
     };
     let mut calls = JoinSet::new();
+    let mut leaving = std::pin::pin!(seat.asked_to_leave());
     let mut closing = false;
     let mut close_at = Instant::now() + limits.idle_timeout;
     loop {
@@ -63,7 +66,10 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin>(
         tokio::select! {
             next = std::future::poll_fn(|context| next(&mut connection, room, context)) => {
                 match next {
-                    Some(Ok(stream)) => begin(shared, &origin, &mut calls, stream),
+                    Some(Ok(stream)) => {
+                        seat.works();
+                        begin(shared, &origin, &mut calls, stream);
+                    }
                     Some(Err(error)) => {
                         reject(&origin, &error);
                         break;
@@ -74,6 +80,13 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin>(
             Some(_) = calls.join_next() => {
                 let patience = if closing { limits.shutdown_deadline } else { limits.idle_timeout };
                 close_at = Instant::now() + patience;
+                if calls.is_empty() {
+                    seat.waits();
+                }
+            }
+            () = &mut leaving, if !closing => {
+                connection.graceful_shutdown();
+                (closing, close_at) = (true, Instant::now() + LINGER);
             }
             _ = stopping.wait_for(|stop| *stop), if !closing => {
                 connection.graceful_shutdown();
@@ -157,7 +170,8 @@ async fn call(
         // The connection's own end waits for this call; nothing stops it.
         let (_never, stopping) = watch::channel(false);
         let sides = part(Io::Memory(far), shared.config.limits.stall_timeout);
-        let after = connection::converse(&shared, sides, origin, stopping).await;
+        let seat = shared.room.extra();
+        let after = connection::converse(&shared, sides, origin, &seat, stopping).await;
         // Told before the other end can see that the pipe is gone: both are one task.
         cut.store(after == After::Cut, Ordering::Relaxed);
     };

@@ -1,11 +1,14 @@
 //! Who answers a call: the first rule that fits (ARCHITECTURE.md, "Who answers").
 
 use super::connect::{Dial, Endpoint};
+use super::origins::Origins;
 use super::pool::{Pool, PoolLimits};
 use super::tls::{ClientTls, ClientTlsError};
 use crate::config::{
     AnonymousCalls, EMBEDDABLE, GatewayConfig, Http2, UpstreamConfig, VerifiesSignatures,
 };
+use crate::forward_proxy::{Guard, Target};
+use crate::settings::ListenerSettings;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,7 +105,8 @@ pub(crate) struct Answerers {
     default: Option<Arc<Upstream>>,
     engine: Arc<Upstream>,
     embedded: Vec<String>,
-    default_service: String,
+    /// Hosts that clients of a proxy name.
+    origins: Origins,
     /// Server family whose path tables count.
     pub(crate) flavour: Option<&'static str>,
 }
@@ -114,6 +118,11 @@ pub(crate) enum Nobody {
     Unmapped {
         /// The service, as config would name it.
         service: String,
+    },
+    /// The host that a proxy's client names is none to connect to.
+    Origin {
+        /// Why.
+        reason: String,
     },
     /// Trailbox's own API, asked for on the wrong listener.
     AdminOnly,
@@ -154,7 +163,7 @@ impl Answerers {
             default,
             engine: Arc::new(engine(engine_socket, limits)),
             embedded: config.embedded.clone(),
-            default_service: config.default_service.clone().unwrap_or_else(|| "s3".to_owned()),
+            origins: Origins::new(&config.forward_proxy, limits)?,
             flavour,
         })
     }
@@ -170,13 +179,18 @@ impl Answerers {
         self
     }
 
-    /// Who answers `route` on the AWS listener or, if `admin`, on the other one.
-    pub(crate) fn pick(&self, route: &Route, admin: bool) -> Result<Arc<Upstream>, Nobody> {
-        if admin {
+    /// Who answers `route` on `listener`.
+    pub(crate) fn pick(
+        &self,
+        route: &Route,
+        listener: &ListenerSettings,
+        target: Option<&Target>,
+    ) -> Result<Arc<Upstream>, Nobody> {
+        if listener.is_admin() {
             let ours = route.scope_service.as_deref() == Some(ADMIN_SERVICE);
             return if ours { Ok(Arc::clone(&self.engine)) } else { Err(Nobody::AwsOnly) };
         }
-        let names = self.names(route);
+        let names = names(route, listener);
         if names.contains(&ADMIN_SERVICE) {
             return Err(Nobody::AdminOnly);
         }
@@ -186,29 +200,26 @@ impl Answerers {
         if let Some(mapped) = names.iter().find_map(|name| self.by_service.get(*name)) {
             return Ok(Arc::clone(mapped));
         }
-        if names.iter().any(|name| self.is_embedded(name)) {
+        if names.iter().any(|name| self.is_embedded(name, target.is_some())) {
             return Ok(Arc::clone(&self.engine));
+        }
+        if let (None, Some(target)) = (&self.default, target) {
+            let reason = |error: ClientTlsError| Nobody::Origin { reason: error.to_string() };
+            return self.origins.get(target).map_err(reason);
         }
         let service = || names.first().map_or_else(String::new, |name| (*name).to_owned());
         self.default.clone().ok_or_else(|| Nobody::Unmapped { service: service() })
     }
 
-    /// Every name config may give the service, the most exact first.
-    fn names<'a>(&'a self, route: &'a Route) -> Vec<&'a str> {
-        let mut names = Vec::with_capacity(4);
-        if let Some(service) = &route.service {
-            names.extend([&*service.name, &*service.signing_name, &*service.endpoint_prefix]);
-        }
-        names.extend(route.scope_service.as_deref());
-        if names.is_empty() {
-            names.push(&self.default_service);
-        }
-        names
+    /// `named`: the client names a host, which answers in place of nobody.
+    fn is_embedded(&self, name: &str, named: bool) -> bool {
+        let listed = self.embedded.iter().any(|held| held == name);
+        EMBEDDABLE.contains(&name) && (listed || (self.default.is_none() && !named))
     }
 
-    fn is_embedded(&self, name: &str) -> bool {
-        let listed = self.embedded.iter().any(|held| held == name);
-        EMBEDDABLE.contains(&name) && (listed || self.default.is_none())
+    /// What keeps clients of a proxy from leading us astray.
+    pub(crate) fn guard(&self) -> &Guard {
+        self.origins.guard()
     }
 
     /// The engine, which is always there.
@@ -221,6 +232,19 @@ impl Answerers {
         let mapped = self.by_service.iter().map(|(service, upstream)| (service.as_str(), upstream));
         mapped.chain(self.default.iter().map(|upstream| ("sts", upstream)))
     }
+}
+
+/// Every name config may give the service, the most exact first.
+fn names<'a>(route: &'a Route, listener: &'a ListenerSettings) -> Vec<&'a str> {
+    let mut names = Vec::with_capacity(4);
+    if let Some(service) = &route.service {
+        names.extend([&*service.name, &*service.signing_name, &*service.endpoint_prefix]);
+    }
+    names.extend(route.scope_service.as_deref());
+    if names.is_empty() {
+        names.push(listener.default_service.as_deref().unwrap_or("s3"));
+    }
+    names
 }
 
 fn remote(
@@ -263,6 +287,25 @@ fn remote(
     })
 }
 
+/// The very host that a client of a proxy names.
+pub(super) fn origin(target: &Target, endpoint: Endpoint, limits: PoolLimits) -> Upstream {
+    let verifies =
+        if target.is_aws_service() { Verifies::Yes { denial: None } } else { Verifies::No };
+    Upstream {
+        // One name for all of them: hosts of clients' choosing must not fill the metrics.
+        name: "origin".to_owned(),
+        region: None,
+        bucket_owner: None,
+        engine: false,
+        authority: target.authority(),
+        pool: Pool::new(endpoint, Http2::No, limits),
+        resign: None,
+        verifies: Mutex::new(verifies),
+        probed: false,
+        probe_due: AtomicBool::new(false),
+    }
+}
+
 fn engine(socket: &Path, limits: PoolLimits) -> Upstream {
     Upstream {
         name: "engine".to_owned(),
@@ -282,6 +325,7 @@ fn engine(socket: &Path, limits: PoolLimits) -> Upstream {
 mod tests {
     use super::{Answerers, Nobody};
     use crate::config::GatewayConfig;
+    use crate::settings::{ListenerRole, ListenerSettings};
     use trailbox_exchange::RequestHead;
     use trailbox_service_facts::{Facts, Protocol, Route, RouteHints};
 
@@ -296,7 +340,9 @@ mod tests {
     fn who(config: &str, scope: Option<&str>, admin: bool) -> Result<String, Nobody> {
         let config: GatewayConfig = toml::from_str(config).unwrap();
         let answerers = Answerers::new(&config, "/nowhere".as_ref()).unwrap();
-        answerers.pick(&route(scope), admin).map(|upstream| upstream.name.clone())
+        let role = if admin { ListenerRole::Admin } else { ListenerRole::Aws };
+        let listener = ListenerSettings::new(role, &config);
+        answerers.pick(&route(scope), &listener, None).map(|upstream| upstream.name.clone())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! New connections to an upstream.
 
 use super::tls::ClientTls;
+use crate::forward_proxy::Guard;
 use crate::io::Io;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub trait Dial: std::fmt::Debug + Send + Sync {
 pub(crate) enum Endpoint {
     /// A host and a port, with TLS or without.
     Tcp { host: String, port: u16, tls: Option<ClientTls> },
+    /// A host that a client named, behind a guard.
+    Origin { host: String, port: u16, tls: Option<ClientTls>, guard: Arc<Guard> },
     /// The engine's socket.
     Unix(PathBuf),
     /// The upstream of that name on a network that is not this machine's.
@@ -56,7 +59,7 @@ pub(crate) enum ConnectError {
 impl Endpoint {
     /// Whether TLS is spoken there.
     pub(crate) fn is_tls(&self) -> bool {
-        matches!(self, Self::Tcp { tls: Some(_), .. })
+        matches!(self, Self::Tcp { tls: Some(_), .. } | Self::Origin { tls: Some(_), .. })
     }
 
     /// Connects within `patience`, TLS handshake included. `http2`: it is offered
@@ -77,14 +80,20 @@ impl Endpoint {
             Self::Unix(path) => Ok(Io::Unix(dial_engine(path).await?)),
             Self::Port { dial, upstream } => Ok(Io::Memory(dial.dial(upstream).await?)),
             Self::Tcp { host, port, tls } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                match tls {
-                    None => Ok(Io::Tcp(stream)),
-                    Some(tls) => Ok(Io::Tls(Box::new(tls.handshake(stream, http2).await?.into()))),
-                }
+                shake(TcpStream::connect((host.as_str(), *port)).await?, tls.as_ref(), http2).await
+            }
+            Self::Origin { host, port, tls, guard } => {
+                shake(guard.connect(host, *port, tls.is_some()).await?, tls.as_ref(), http2).await
             }
         }
+    }
+}
+
+async fn shake(stream: TcpStream, tls: Option<&ClientTls>, http2: bool) -> std::io::Result<Io> {
+    stream.set_nodelay(true)?;
+    match tls {
+        None => Ok(Io::Tcp(stream)),
+        Some(tls) => Ok(Io::Tls(Box::new(tls.handshake(stream, http2).await?.into()))),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answerer;
 mod connect;
+mod origins;
 mod pool;
 mod probe;
 mod tls;

@@ -77,6 +77,26 @@ impl ClientTls {
         Ok(Self { connector: connector(client), http2: connector(offering), name })
     }
 
+    /// A set-up that trusts the authorities in `ca_file`, or else the system's.
+    pub(crate) fn trusting(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, ClientTlsError> {
+        let roots = match ca_file {
+            Some(path) => roots_of(path)?,
+            None => system_roots(),
+        };
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    }
+
+    /// Handshakes with `host` by a set-up that is there already; without HTTP/2.
+    pub(crate) fn of(client: Arc<ClientConfig>, host: &str) -> Result<Self, ClientTlsError> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| ClientTlsError::Name { host: host.to_owned() })?;
+        let connector = TlsConnector::from(client);
+        Ok(Self { http2: connector.clone(), connector, name })
+    }
+
     /// Agrees on keys over a fresh connection, and on HTTP/2 if it is wanted.
     pub(crate) async fn handshake(
         &self,

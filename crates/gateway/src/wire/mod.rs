@@ -9,11 +9,13 @@
 mod body;
 mod error;
 mod head;
+mod proxy;
 mod request;
 mod response;
 
 pub use body::{Framer, Framing, Step};
 pub use error::{FramingError, HeadError};
 pub use head::HeadLimits;
+pub use proxy::{ProxyHeaderError, ProxyStep, proxy_header};
 pub use request::{RequestIn, parse_request};
 pub use response::{ResponseIn, parse_response};

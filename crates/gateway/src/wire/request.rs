@@ -25,6 +25,8 @@ pub struct RequestIn {
     pub expects_continue: bool,
     /// The client asks for another protocol, or for a tunnel (`CONNECT`).
     pub upgrade: bool,
+    /// Scheme and authority of an absolute-form target: `http://host:port`.
+    pub named: Option<String>,
 }
 
 /// Takes the head at the front of `buffer`, or `None` while it is incomplete.
@@ -64,7 +66,12 @@ pub fn parse_request(
     let headers = keep_fields(&raw, parsed.headers);
     let http11 = version == 1;
     check_host(&headers, http11)?;
+    let whole = target;
     let (target, authority) = origin_form(target)?;
+    let named = authority.and_then(|named| {
+        let end = whole.find("://")? + 3 + named.len();
+        whole.get(..end).map(str::to_owned)
+    });
     if authority.is_some_and(|named| {
         !headers.get("host").is_some_and(|host| host.eq_ignore_ascii_case(named))
     }) {
@@ -80,7 +87,7 @@ pub fn parse_request(
         && headers.get("expect").is_some_and(|text| text.eq_ignore_ascii_case("100-continue"));
     let upgrade = method == "CONNECT" || connection_says(&headers, "upgrade");
     let head = RequestHead { method: method.to_owned(), target: target.to_owned(), headers };
-    Ok(Some(RequestIn { head, raw, framing, keep_alive, expects_continue, upgrade }))
+    Ok(Some(RequestIn { head, raw, framing, keep_alive, expects_continue, upgrade, named }))
 }
 
 fn check_host(headers: &Headers, http11: bool) -> Result<(), HeadError> {

@@ -6,11 +6,13 @@
 mod admin;
 mod anything;
 mod failures;
+mod forward_proxy;
 mod holding;
 mod hostile;
 mod http2;
 mod http2_upstream;
 mod identity;
+mod listeners;
 mod recording;
 mod resign;
 mod streaming;

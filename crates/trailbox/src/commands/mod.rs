@@ -7,6 +7,7 @@ pub(crate) mod journal;
 pub(crate) mod load;
 pub(crate) mod lookup;
 pub(crate) mod principal;
+pub(crate) mod proxy_ca;
 pub(crate) mod serve;
 pub(crate) mod sync;
 

@@ -34,11 +34,16 @@ pub(crate) struct Serve {
     /// `test` believes every key, on loopback only [default: normal].
     #[arg(long, value_enum)]
     mode: Option<Mode>,
+    /// Not for people: only checks the configuration. A restart asks for it first.
+    #[arg(long, hide = true)]
+    check: bool,
 }
 
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let check = self.check;
         let config = match self.settle() {
+            Ok(_) if check => return Ok(ExitCode::SUCCESS),
             Ok(config) => config,
             Err(err) => {
                 eprintln!("trailbox: {err:#}");

@@ -4,19 +4,21 @@
 //! its line.
 
 mod explain;
+mod listener;
 mod sync;
 
 pub(crate) use explain::{DEFAULT_TEXT, explain};
+pub(crate) use listener::{ADMIN, Listen, ListenerEntry, Tls};
 pub(crate) use sync::PrincipalSync;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trailbox_gateway::config::{
-    GatewayConfig, LimitsConfig, Network, RecordingConfig, ServicePrincipalConfig, UpstreamConfig,
+    ForwardProxyConfig, GatewayConfig, LimitsConfig, Network, RecordingConfig,
+    ServicePrincipalConfig, UpstreamConfig,
 };
 
 /// The whole file.
@@ -28,10 +30,13 @@ pub(crate) struct Config {
     pub(crate) region: String,
     pub(crate) data: PathBuf,
     pub(crate) listen: Listen,
+    /// Ports beside the first.
+    pub(crate) listener: Vec<ListenerEntry>,
     /// By service; the name `default` is everybody else's.
     pub(crate) upstream: BTreeMap<String, UpstreamConfig>,
     pub(crate) embedded: Embedded,
     pub(crate) gateway: Gateway,
+    pub(crate) forward_proxy: ForwardProxyConfig,
     pub(crate) facts: FactsSource,
     pub(crate) recording: RecordingConfig,
     pub(crate) journal: Journal,
@@ -49,31 +54,6 @@ pub(crate) enum Mode {
     Normal,
     /// Every key is an administrator of the account. Loopback only.
     Test,
-}
-
-/// Section `[listen]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Listen {
-    pub(crate) address: SocketAddr,
-    pub(crate) admin: SocketAddr,
-    pub(crate) tls: Tls,
-    pub(crate) tls_cert: Option<PathBuf>,
-    pub(crate) tls_key: Option<PathBuf>,
-    pub(crate) tls_names: Vec<String>,
-    pub(crate) http2: bool,
-}
-
-/// What the recording port speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Tls {
-    /// Plain HTTP.
-    Off,
-    /// TLS with `tls_cert` and `tls_key`.
-    Given,
-    /// TLS with a certificate made on first start.
-    SelfSigned,
 }
 
 /// Section `[embedded]`.
@@ -150,9 +130,11 @@ impl Default for Config {
             region: "us-east-1".to_owned(),
             data: PathBuf::from("trailbox-data"),
             listen: Listen::default(),
+            listener: Vec::new(),
             upstream: BTreeMap::new(),
             embedded: Embedded::default(),
             gateway: Gateway::default(),
+            forward_proxy: ForwardProxyConfig::default(),
             facts: FactsSource::default(),
             recording: RecordingConfig::default(),
             journal: Journal::default(),
@@ -160,20 +142,6 @@ impl Default for Config {
             limits: Limits::default(),
             principal: Vec::new(),
             principal_sync: Vec::new(),
-        }
-    }
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            address: SocketAddr::from(([127, 0, 0, 1], 4747)),
-            admin: SocketAddr::from(([127, 0, 0, 1], 4748)),
-            tls: Tls::Off,
-            tls_cert: None,
-            tls_key: None,
-            tls_names: Vec::new(),
-            http2: true,
         }
     }
 }
@@ -222,20 +190,17 @@ impl Config {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let digits = self.account.len() == 12 && self.account.bytes().all(|b| b.is_ascii_digit());
         anyhow::ensure!(digits, "`account` is `{}`; it needs 12 digits", self.account);
-        let loopback =
-            self.listen.address.ip().is_loopback() && self.listen.admin.ip().is_loopback();
-        anyhow::ensure!(
-            self.mode == Mode::Normal || loopback,
-            "`mode` is `test`, which believes every key: `listen.address` ({}) and `listen.admin` \
-             ({}) must be loopback addresses",
-            self.listen.address,
-            self.listen.admin
-        );
-        anyhow::ensure!(
-            self.listen.tls != Tls::Given
-                || (self.listen.tls_cert.is_some() && self.listen.tls_key.is_some()),
-            "`listen.tls` is `given`; it needs `listen.tls_cert` and `listen.tls_key`"
-        );
+        listener::check_names(&self.listener)?;
+        let open = self.recording_ports().into_iter().map(|entry| entry.address);
+        let open = open.chain([self.listen.admin]).find(|address| !address.ip().is_loopback());
+        if let Some(open) = open.filter(|_| self.mode == Mode::Test) {
+            anyhow::bail!(
+                "`mode` is `test`, which believes every key: {open} must be a loopback address"
+            );
+        }
+        for entry in self.recording_ports() {
+            entry.check()?;
+        }
         anyhow::ensure!(
             self.facts.file.is_none() || !self.facts.trusted_keys.is_empty(),
             "`facts.file` is set; `facts.trusted_keys` must name who may sign it"
@@ -251,6 +216,11 @@ impl Config {
             );
         }
         Ok(())
+    }
+
+    /// Every port that records, the first one first.
+    pub(crate) fn recording_ports(&self) -> Vec<ListenerEntry> {
+        std::iter::once(self.listen.entry()).chain(self.listener.iter().cloned()).collect()
     }
 
     /// What the gateway is told.
@@ -274,6 +244,7 @@ impl Config {
             trusted_proxies,
             service_principals,
             vpc_endpoint_id,
+            forward_proxy: self.forward_proxy.clone(),
             http2: self.listen.http2,
             recording: self.recording.clone(),
             limits: self.limits.gateway.clone(),

@@ -53,8 +53,11 @@ impl Audit {
     }
 
     /// The recorder ends in good order.
-    pub(super) async fn stopped(&self) {
-        if let Err(err) = self.write("StopRecorder", json!({})).await {
+    ///
+    /// `restart`: the next one follows at once.
+    pub(super) async fn stopped(&self, restart: bool) {
+        let details = if restart { json!({"restart": true}) } else { json!({}) };
+        if let Err(err) = self.write("StopRecorder", details).await {
             tracing::error!(error = %err, "the stop could not be recorded");
         }
     }

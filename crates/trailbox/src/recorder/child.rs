@@ -85,8 +85,14 @@ async fn run_once(
 }
 
 async fn start(settings: &EngineSettings) -> anyhow::Result<(Child, ChildStdin)> {
-    let program = std::env::current_exe().context("cannot tell where this program lies")?;
-    let mut child = Command::new(program)
+    let place = std::env::current_exe().context("cannot tell where this program lies")?;
+    // This very program, whatever lies at its place meanwhile: an upgrade is a restart.
+    let mut child = Command::new("/proc/self/exe");
+    for variable in super::handover::VARIABLES {
+        child.env_remove(variable);
+    }
+    let mut child = child
+        .arg0(place)
         .arg("engine")
         .stdin(Stdio::piped())
         // Ctrl-C is the recorder's to hear: it drains first, then ends this input.

@@ -1,58 +1,87 @@
-//! The two ports: one that records, one for people and probes.
+//! The ports: those that record, and one for people and probes.
 
-use crate::config::{Config, Tls};
+use super::handover::{Inherited, Kept};
+use crate::config::{ADMIN, Config, ListenerEntry, Tls};
 use crate::datadir::{DataDir, write_durably};
 use crate::stop::told;
 use anyhow::Context as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
-use trailbox_gateway::tls::{PemPair, self_signed, server_config};
-use trailbox_gateway::{Gateway, ListenerRole};
+use tokio::task::JoinSet;
+use trailbox_gateway::tls::{PemPair, mutual_config, self_signed, server_config};
+use trailbox_gateway::{Gateway, ListenerRole, ListenerSettings};
+
+/// Connections that wait while nobody accepts: a burst, or a restart.
+const BACKLOG: u32 = 4096;
 
 /// Ports that are bound, before anything is served on them.
 pub(super) struct Listeners {
-    recording: TcpListener,
-    admin: TcpListener,
+    recording: Vec<Port>,
+    admin: Socket,
+}
+
+struct Port {
+    entry: ListenerEntry,
+    socket: Socket,
     tls: Option<Arc<rustls::ServerConfig>>,
 }
 
+struct Socket {
+    /// As configuration writes it.
+    address: SocketAddr,
+    listener: TcpListener,
+}
+
 impl Listeners {
-    /// Binds both ports and prepares TLS.
+    /// Takes the sockets that were handed over, binds the others, prepares TLS.
     ///
     /// # Errors
     ///
     /// With the key of the configuration that is at fault.
-    pub(super) async fn bind(config: &Config, data: &DataDir) -> anyhow::Result<Self> {
-        let bind = async |key: &str, address: SocketAddr| {
-            TcpListener::bind(address)
-                .await
-                .with_context(|| format!("`{key}`: cannot listen on {address}"))
-        };
-        let tls = match config.listen.tls {
-            Tls::Off => None,
-            Tls::Given => Some(server_config(&given(config)?)?),
-            Tls::SelfSigned => Some(server_config(&made(config, data)?)?),
-        };
-        let recording = bind("listen.address", config.listen.address).await?;
-        let admin = bind("listen.admin", config.listen.admin).await?;
-        Ok(Self { recording, admin, tls })
+    pub(super) fn bind(
+        config: &Config,
+        data: &DataDir,
+        mut inherited: Inherited,
+    ) -> anyhow::Result<Self> {
+        let mut recording = Vec::new();
+        for entry in config.recording_ports() {
+            let tls = tls(&entry, config, data)?;
+            let socket = socket(&mut inherited, &entry.name, &entry.key("address"), entry.address)?;
+            recording.push(Port { entry, socket, tls });
+        }
+        let admin = socket(&mut inherited, ADMIN, "`listen.admin`", config.listen.admin)?;
+        inherited.close_rest();
+        Ok(Self { recording, admin })
     }
 
-    /// Where the recording port really listens.
+    /// The sockets once more, for whoever comes after this process.
+    pub(super) fn keep(&self) -> anyhow::Result<Vec<Kept>> {
+        let ports = self.recording.iter().map(|port| (port.entry.name.as_str(), &port.socket));
+        ports
+            .chain([(ADMIN, &self.admin)])
+            .map(|(name, Socket { address, listener })| {
+                let socket = rustix::io::fcntl_dupfd_cloexec(listener, 0)?;
+                Ok(Kept { name: name.to_owned(), address: *address, socket })
+            })
+            .collect()
+    }
+
+    /// Where the first recording port really listens.
     pub(super) fn address(&self) -> SocketAddr {
-        self.recording.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+        self.recording.first().map_or(NOWHERE, |port| port.socket.really())
     }
 
     /// Where the admin port really listens.
     pub(super) fn admin_address(&self) -> SocketAddr {
-        self.admin.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+        self.admin.really()
     }
 
-    /// Whether the recording port speaks TLS.
+    /// Whether the first recording port speaks TLS.
     pub(super) fn tls(&self) -> bool {
-        self.tls.is_some()
+        self.recording.first().is_some_and(|port| port.tls.is_some())
     }
 
     /// What `AWS_ENDPOINT_URL` is to be.
@@ -61,34 +90,117 @@ impl Listeners {
         format!("{scheme}://{}", self.address())
     }
 
-    /// Serves both ports until `drain` says true and the calls under way are done.
+    /// Name and endpoint of every recording port beside the first.
+    pub(super) fn others(&self) -> impl Iterator<Item = (&str, String)> {
+        self.recording.iter().skip(1).map(|port| {
+            let scheme = if port.tls.is_some() { "https" } else { "http" };
+            (port.entry.name.as_str(), format!("{scheme}://{}", port.socket.really()))
+        })
+    }
+
+    /// Serves all ports until `drain` says true and the calls under way are done.
     pub(super) async fn run(
         self,
         gateway: Arc<Gateway>,
         drain: watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
-        let asked = |mut drain: watch::Receiver<bool>| async move {
-            told(&mut drain).await;
+        let mut serving = JoinSet::new();
+        let mut serve = |listener: TcpListener, settings: ListenerSettings| {
+            let (gateway, mut drain) = (gateway.clone(), drain.clone());
+            let name = settings.name.clone();
+            serving.spawn(async move {
+                let asked = async move { told(&mut drain).await };
+                let served = gateway.run(listener, settings, asked).await;
+                served.with_context(|| format!("listener `{name}`"))
+            });
         };
-        let recording =
-            gateway.run(self.recording, ListenerRole::Aws, self.tls, asked(drain.clone()));
-        let admin = gateway.run(self.admin, ListenerRole::Admin, None, asked(drain));
-        let (recording, admin) = tokio::join!(recording, admin);
-        recording.context("the recording port")?;
-        admin.context("the admin port")
+        for Port { entry, socket, tls } in self.recording {
+            serve(socket.listener, settings(&gateway, entry, tls));
+        }
+        serve(self.admin.listener, gateway.settings(ListenerRole::Admin));
+        let mut outcome = Ok(());
+        while let Some(served) = serving.join_next().await {
+            outcome = outcome.and(served.context("a listener ended").flatten());
+        }
+        outcome
     }
 }
 
-fn given(config: &Config) -> anyhow::Result<PemPair> {
-    let read = |key: &str, place: &Option<std::path::PathBuf>| {
-        let place = place.as_deref().with_context(|| format!("`{key}` is not set"))?;
-        std::fs::read_to_string(place)
-            .with_context(|| format!("`{key}`: cannot read {}", place.display()))
+const NOWHERE: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
+impl Socket {
+    fn really(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap_or(NOWHERE)
+    }
+}
+
+fn socket(
+    inherited: &mut Inherited,
+    name: &str,
+    key: &str,
+    address: SocketAddr,
+) -> anyhow::Result<Socket> {
+    let listener = match inherited.named(name, address) {
+        Some(socket) => TcpListener::from_std(socket),
+        None => listen(address),
     };
-    Ok(PemPair {
-        certificate: read("listen.tls_cert", &config.listen.tls_cert)?,
-        key: read("listen.tls_key", &config.listen.tls_key)?,
-    })
+    let listener = listener.with_context(|| format!("{key}: cannot listen on {address}"))?;
+    Ok(Socket { address, listener })
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of an earlier run that still fade away do not hold the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn settings(
+    gateway: &Gateway,
+    entry: ListenerEntry,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) -> ListenerSettings {
+    let all = gateway.settings(ListenerRole::Aws);
+    ListenerSettings {
+        name: entry.name.into(),
+        role: all.role,
+        tls,
+        default_service: entry.default_service.or(all.default_service),
+        trusted_proxies: entry.trusted_proxies.unwrap_or(all.trusted_proxies),
+        proxy_protocol: entry.proxy_protocol,
+        vpc_endpoint_id: entry.vpc_endpoint_id.or(all.vpc_endpoint_id),
+        callers: entry.callers,
+        http2: entry.http2,
+        forward_proxy: entry.forward_proxy,
+    }
+}
+
+fn tls(
+    entry: &ListenerEntry,
+    config: &Config,
+    data: &DataDir,
+) -> anyhow::Result<Option<Arc<rustls::ServerConfig>>> {
+    let pair = match entry.tls {
+        Tls::Off => return Ok(None),
+        Tls::Given => PemPair {
+            certificate: read(&entry.key("tls_cert"), entry.tls_cert.as_deref())?,
+            key: read(&entry.key("tls_key"), entry.tls_key.as_deref())?,
+        },
+        Tls::SelfSigned => made(config, data)?,
+    };
+    let set_up = match &entry.client_ca {
+        None => server_config(&pair),
+        Some(place) => mutual_config(&pair, &read(&entry.key("client_ca"), Some(place))?),
+    };
+    set_up.map(Some).with_context(|| entry.key("tls"))
+}
+
+fn read(key: &str, place: Option<&Path>) -> anyhow::Result<String> {
+    let place: PathBuf = place.with_context(|| format!("{key} is not set"))?.to_owned();
+    std::fs::read_to_string(&place)
+        .with_context(|| format!("{key}: cannot read {}", place.display()))
 }
 
 /// The certificate of an earlier start, or a new one: clients pin it.

@@ -9,24 +9,28 @@ mod descriptors;
 mod directory;
 mod facts;
 mod figures;
+mod handover;
 mod listeners;
 mod repairs;
 mod secrets;
+mod service;
+mod signals;
 mod watermarks;
 
 use crate::config::{Config, Mode};
 use crate::datadir::{DataDir, Running};
 use crate::engine::settings::{ConfiguredPrincipal, ConfiguredSync, EngineSettings};
 use crate::ports::{SystemClock, SystemRandom};
-use crate::{logging, masterkey, node};
+use crate::{logging, masterkey, node, proxyca};
 use anyhow::Context as _;
 use audit::Audit;
 use directory::Principals;
+use handover::{Inherited, Kept, Program};
 use listeners::Listeners;
+use signals::{Asked, Signals};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use trailbox_clock::{Clock, Random};
 use trailbox_gateway::{Gateway, GatewayParts};
@@ -36,12 +40,29 @@ use trailbox_keys::LocalKeys;
 
 /// Runs until a signal says stop.
 pub(crate) fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let inherited = Inherited::take()?;
     logging::start("recorder");
     descriptors::raise();
+    let program = Program::this()?;
     let data = DataDir::open_or_create(&config.data)?;
-    let _held = data.lock()?;
+    let held = data.lock()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(Recorder::start(config, data))
+    let ended = runtime.block_on(Recorder::start(config, data, inherited, program.clone()))?;
+    drop(runtime);
+    drop(held);
+    match ended {
+        Ended::Stopped => Ok(ExitCode::SUCCESS),
+        Ended::Restart(sockets) => {
+            Err(program.replace(&sockets).context("the restart failed; start it again"))
+        }
+    }
+}
+
+/// How a recorder ended, all in order.
+enum Ended {
+    Stopped,
+    /// The next program is to take over, with these sockets.
+    Restart(Vec<Kept>),
 }
 
 /// What the recorder is made of once it stands.
@@ -53,7 +74,13 @@ struct Recorder {
 }
 
 impl Recorder {
-    async fn start(config: Config, data: DataDir) -> anyhow::Result<ExitCode> {
+    async fn start(
+        config: Config,
+        data: DataDir,
+        inherited: Inherited,
+        program: Program,
+    ) -> anyhow::Result<Ended> {
+        let hang_up = signals::hear_hang_up()?;
         let mut gateway_config = config.gateway();
         secrets::fill(&mut gateway_config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -76,8 +103,9 @@ impl Recorder {
         repairs::record(&audit, &data.join("journal/quarantine")).await?;
 
         let facts = facts::load(&config.facts)?;
-        let listeners = Listeners::bind(&config, &data).await?;
+        let listeners = Listeners::bind(&config, &data, inherited)?;
         let (stop, stopped) = watch::channel(false);
+        let authority = proxyca::of_listeners(&config, &data, &*master)?;
         let principals = Principals::load(data.clone(), master, keys)?;
         let restarts = Arc::new(AtomicU64::new(0));
         let settings = engine_settings(&config, &data, &listeners)?;
@@ -105,6 +133,9 @@ impl Recorder {
             account: config.account.clone(),
             metrics: figures::text(journal.clone(), restarts)?,
         })?;
+        if let Some(authority) = authority {
+            gateway.sign_with(authority);
+        }
         data.announce(&Running {
             pid: std::process::id(),
             listen: listeners.address(),
@@ -114,9 +145,12 @@ impl Recorder {
         })?;
         greet(&config, &listeners);
         let recorder = Self { audit, stop, engine, refresh };
-        let served = recorder.serve(Arc::new(gateway), listeners, stopped).await;
-        data.retract();
-        served.map(|()| ExitCode::SUCCESS)
+        let signals = Signals::new(hang_up)?;
+        let served = recorder.serve(Arc::new(gateway), listeners, (signals, program)).await;
+        if !matches!(served, Ok(Ended::Restart(_))) {
+            data.retract();
+        }
+        served
     }
 
     /// Serves until a signal, then lets every call under way finish.
@@ -124,42 +158,59 @@ impl Recorder {
         self,
         gateway: Arc<Gateway>,
         listeners: Listeners,
-        stopped: watch::Receiver<bool>,
-    ) -> anyhow::Result<()> {
+        (mut signals, program): (Signals, Program),
+    ) -> anyhow::Result<Ended> {
         let (drain, draining) = watch::channel(false);
+        let mut kept = listeners.keep()?;
         let serving = tokio::spawn(listeners.run(gateway.clone(), draining));
         let mut serving = std::pin::pin!(serving);
+        service::ready();
         let early = tokio::select! {
-            ended = serving.as_mut() => Some(ended),
-            () = asked_to_stop() => None,
+            ended = serving.as_mut() => Err(ended),
+            asked = asked(&mut signals, &program) => Ok(asked),
         };
-        tracing::info!("stopping: no new calls; those under way are finished");
+        let mut restart = matches!(early, Ok(Asked::Restart));
+        if restart {
+            gateway.restarts();
+            service::restarting();
+            tracing::info!("restarting: new calls wait; those under way are finished");
+        } else {
+            // Nobody is to wait for a process that does not come.
+            kept.clear();
+            service::stopping();
+            tracing::info!("stopping: no new calls; those under way are finished");
+        }
         let _ = drain.send(true);
         let ended = match early {
-            Some(ended) => ended,
-            None => serving.await,
+            Err(ended) => ended,
+            Ok(_) => serving.await,
         };
-        drop(stopped);
-        self.audit.stopped().await;
+        restart = restart && !signals.is_to_stop().await;
+        self.audit.stopped(restart).await;
         let closed = gateway.close().await;
         let _ = self.stop.send(true);
         let _ = self.engine.await;
         self.refresh.abort();
         closed.context("the journal could not be closed")?;
-        ended.context("the gateway ended")?
+        ended.context("the gateway ended")??;
+        Ok(if restart { Ended::Restart(kept) } else { Ended::Stopped })
     }
 }
 
-async fn asked_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be heard; stop this process with kill -9");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What is to be done now. A restart that would not come back is none.
+async fn asked(signals: &mut Signals, program: &Program) -> Asked {
+    loop {
+        let asked = signals.next().await;
+        if asked == Asked::Stop {
+            return asked;
+        }
+        match program.check().await {
+            Ok(()) => return asked,
+            Err(err) => {
+                let error = format!("{err:#}");
+                tracing::error!(error, "no restart: the program on disk would not start");
+            }
+        }
     }
 }
 
@@ -224,6 +275,9 @@ fn greet(config: &Config, listeners: &Listeners) {
         listeners.endpoint(),
         listeners.admin_address()
     );
+    for (name, endpoint) in listeners.others() {
+        println!("# Trailbox records on {endpoint} (listener {name})");
+    }
     println!("export AWS_ENDPOINT_URL={}", listeners.endpoint());
     if config.mode == Mode::Test {
         println!(

@@ -19,7 +19,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use trailbox_clock::{Clock, ManualClock, Micros, SeededRandom};
 use trailbox_gateway::config::GatewayConfig;
-use trailbox_gateway::{Gateway, GatewayParts, ListenerRole, MetricsText, Mode, SharedDirectory};
+use trailbox_gateway::{
+    Gateway, GatewayParts, ListenerRole, ListenerSettings, MetricsText, Mode, SharedDirectory,
+};
 use trailbox_identity::{AccessKey, Directory, Principal};
 use trailbox_journal::disk::{Disk, SimulatedDisk};
 use trailbox_journal::{
@@ -131,7 +133,8 @@ impl Bed {
             let (gateway, tls) = (gateway.clone(), setup.tls);
             async move {
                 let stopped = async { drop(stopped.await) };
-                gateway.run(listener, ListenerRole::Aws, tls, stopped).await
+                let settings = ListenerSettings { tls, ..gateway.settings(ListenerRole::Aws) };
+                gateway.run(listener, settings, stopped).await
             }
         });
         let (stop, running) = (Some(stop), Some(running));
@@ -144,8 +147,20 @@ impl Bed {
         let address = listener.local_addr().unwrap();
         let gateway = self.gateway.clone();
         tokio::spawn(async move {
-            gateway.run(listener, ListenerRole::Admin, None, std::future::pending()).await
+            let settings = gateway.settings(ListenerRole::Admin);
+            gateway.run(listener, settings, std::future::pending()).await
         });
+        address
+    }
+
+    /// Opens one more listener for AWS calls.
+    pub async fn listen(&self, edit: impl FnOnce(&mut ListenerSettings)) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let gateway = self.gateway.clone();
+        let mut settings = gateway.settings(ListenerRole::Aws);
+        edit(&mut settings);
+        tokio::spawn(async move { gateway.run(listener, settings, std::future::pending()).await });
         address
     }
 

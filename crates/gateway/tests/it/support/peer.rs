@@ -105,6 +105,20 @@ impl Peer {
         message
     }
 
+    /// The head of the next answer alone; what follows is no body.
+    pub async fn head(&mut self) -> Message {
+        loop {
+            if let Some(head) =
+                parse_response(&mut self.buffer, true, HeadLimits::default()).unwrap()
+            {
+                return Message { status: head.head.status, ..Message::default() };
+            }
+            if self.fill().await == 0 {
+                return Message::default();
+            }
+        }
+    }
+
     /// The head of the next request; `None` at the end of the connection.
     pub async fn request_head(&mut self) -> Option<(Message, Framing)> {
         loop {
