@@ -349,8 +349,16 @@ fn file_name(stream: Stream, first: u64, last: u64) -> String {
     format!("{}-{first:020}-{last:020}{FINISHED}", stream.name())
 }
 
+/// A file that cannot be read now is not damaged for that.
 fn corrupt(damage: Damage) -> SourceError {
-    SourceError::Corrupt { reason: damage.to_string() }
+    let reason = damage.to_string();
+    match damage {
+        Damage::Read { .. } => SourceError::Unavailable { reason },
+        Damage::Checksum { .. }
+        | Damage::Short { .. }
+        | Damage::Shape { .. }
+        | Damage::Header { .. } => SourceError::Corrupt { reason },
+    }
 }
 
 pub(crate) fn write_rows(

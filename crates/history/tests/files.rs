@@ -3,13 +3,14 @@
 
 mod support;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use support::{ACCOUNTS, MemorySource, Spec, entry};
 use trailbox_clock::{Clock as _, ManualClock, Micros};
-use trailbox_history::{Attribute, History, HistoryOptions, Query};
-use trailbox_journal::disk::{Disk as _, SimulatedDisk};
+use trailbox_history::{Attribute, History, HistoryOptions, Query, SourceError};
+use trailbox_journal::disk::{Disk as _, Fault, SimulatedDisk};
 use trailbox_record::Category;
 
 const START: i64 = 1_790_000_000;
@@ -133,6 +134,26 @@ fn an_index_file_of_a_later_version_is_not_guessed_at() {
     let history = world.open();
     assert_eq!(history.stats().damaged, 2);
     assert_eq!(count(&history, &[Category::Management]), 5);
+}
+
+#[test]
+fn a_disk_that_fails_once_is_not_called_damage_and_the_next_upkeep_succeeds() {
+    for operation in 0..12 {
+        let world = World::new();
+        let history = world.open();
+        world.segment(0, 20, Category::Management);
+        history.catch_up().unwrap();
+        let fault = Fault::Error(ErrorKind::Other);
+        world.disk.fail_at(world.disk.operations() + operation, fault);
+        if let Err(err) = history.upkeep() {
+            let said = matches!(err, SourceError::Unavailable { .. });
+            assert!(said, "operation {operation}: {err}");
+        }
+        world.disk.clear_faults();
+        history.upkeep().unwrap();
+        assert_eq!(history.stats().segment_records, 20, "operation {operation}");
+        assert_eq!(count(&history, &[Category::Management]), 20, "operation {operation}");
+    }
 }
 
 #[test]
