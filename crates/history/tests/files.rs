@@ -345,7 +345,7 @@ fn an_open_segment_of_any_size_keeps_few_rows_unpacked_and_all_can_be_looked_up(
     let (disk, source) = (Arc::new(world.disk.clone()), Arc::clone(&world.source));
     let clock = Arc::<ManualClock>::clone(&world.clock);
     let history = History::open(disk, source, clock, options).unwrap();
-    for first in (0..2000).step_by(50) {
+    for first in (0..600).step_by(50) {
         world.append(first, 50, Category::Management);
         world.append(first + 2000, 50, Category::Data);
         history.catch_up().unwrap();
@@ -357,11 +357,11 @@ fn an_open_segment_of_any_size_keeps_few_rows_unpacked_and_all_can_be_looked_up(
     history.catch_up().unwrap();
     assert_eq!(history.stats().repeated, 3);
     let both = [Category::Management, Category::Data];
-    assert_eq!((count(&history, &both), count(&history, &both[1..])), (4000, 2000));
+    assert_eq!((count(&history, &both), count(&history, &both[1..])), (1200, 600));
 
     world.source.seal(world.clock.now());
     history.upkeep().unwrap();
-    assert_eq!((count(&history, &both), history.stats().memory_records), (4000, 0));
+    assert_eq!((count(&history, &both), history.stats().memory_records), (1200, 0));
 }
 
 #[tokio::test]
