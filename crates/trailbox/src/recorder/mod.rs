@@ -87,12 +87,7 @@ impl Recorder {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let master = masterkey::open_or_show(&data)?;
         let keys: Arc<dyn DataKeys> = Arc::new(LocalKeys::open(data.join("keys"), master.clone())?);
-        let options = Options {
-            segment_bytes: config.journal.segment_bytes,
-            segment_age: config.journal.segment_age,
-            reserve_bytes: config.journal.reserve_bytes,
-            ..Options::new(data.join("journal"), node::of(&data, &*random)?)
-        };
+        let options = options(&config, &data, &*random)?;
         let (journal, found) =
             Journal::open(Arc::new(RealDisk), keys.clone(), clock.clone(), random.clone(), options)
                 .context("the journal does not open")?;
@@ -136,13 +131,7 @@ impl Recorder {
         if let Some(authority) = authority {
             gateway.sign_with(authority);
         }
-        data.announce(&Running {
-            pid: std::process::id(),
-            listen: listeners.address(),
-            admin_listen: listeners.admin_address(),
-            tls: listeners.tls(),
-            account: config.account.clone(),
-        })?;
+        data.announce(&running(&config, &listeners))?;
         greet(&config, &listeners);
         let recorder = Self { audit, stop, engine, refresh };
         let signals = Signals::new(hang_up)?;
@@ -212,6 +201,25 @@ async fn asked(signals: &mut Signals, program: &Program) -> Asked {
             }
         }
     }
+}
+
+fn running(config: &Config, listeners: &Listeners) -> Running {
+    Running {
+        pid: std::process::id(),
+        listen: listeners.address(),
+        admin_listen: listeners.admin_address(),
+        tls: listeners.tls(),
+        account: config.account.clone(),
+    }
+}
+
+fn options(config: &Config, data: &DataDir, random: &dyn Random) -> anyhow::Result<Options> {
+    Ok(Options {
+        segment_bytes: config.journal.segment_bytes,
+        segment_age: config.journal.segment_age,
+        reserve_bytes: config.journal.reserve_bytes,
+        ..Options::new(data.join("journal"), node::of(data, random)?)
+    })
 }
 
 fn gateway_mode(mode: Mode) -> trailbox_gateway::Mode {
