@@ -132,12 +132,12 @@ mod tests {
     /// The seeds that the README names.
     const CAUGHT_BY: [(Mutant, u64); 9] = [
         (Mutant::LyingSync, 1),
-        (Mutant::LyingDirectorySync, 2),
-        (Mutant::EarlyAnswer, 1),
-        (Mutant::NoIntents, 7),
-        (Mutant::ForgetfulRecovery, 2),
+        (Mutant::LyingDirectorySync, 1),
+        (Mutant::EarlyAnswer, 6),
+        (Mutant::NoIntents, 1),
+        (Mutant::ForgetfulRecovery, 1),
         (Mutant::RepeatedOutcome, 1),
-        (Mutant::CutTail, 1),
+        (Mutant::CutTail, 5),
         (Mutant::DeafHistory, 1),
         (Mutant::ForgetfulDirectory, 1),
     ];
