@@ -27,6 +27,7 @@ struct Scene {
 /// Sealed segments first, then unsealed ones; closed in order.
 async fn scene(seed: u64) -> Scene {
     let simulated = SimulatedDisk::new(seed);
+    simulated.set_readers_fail();
     let disk: Arc<dyn Disk> = Arc::new(simulated.clone());
     let keys = Arc::<FixedKeys>::default();
     for (life, seal) in [true, false].into_iter().enumerate() {

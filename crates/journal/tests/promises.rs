@@ -62,6 +62,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let simulated = SimulatedDisk::new(seed);
+        simulated.set_readers_fail();
         let disk: Arc<dyn Disk> = Arc::new(simulated.clone());
         Self { simulated, disk, keys: Arc::default(), told: Told::default(), helped: false }
     }

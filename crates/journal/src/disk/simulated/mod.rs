@@ -56,6 +56,8 @@ struct State {
     sick: Option<(u64, ErrorKind)>,
     /// Whether syncs wait.
     stalled: bool,
+    /// Whether opening a file for reading is an operation that may fail.
+    readers_fail: bool,
     operations: u64,
     capacity: u64,
     /// Raised by each power loss: handles of before are dead.
@@ -87,6 +89,7 @@ impl SimulatedDisk {
             faults: BTreeMap::new(),
             sick: None,
             stalled: false,
+            readers_fail: false,
             operations: 0,
             capacity: 1 << 30,
             power: 0,
@@ -97,8 +100,13 @@ impl SimulatedDisk {
         Self(Arc::new(Shared { state: Mutex::new(state), resumed: Condvar::new() }))
     }
 
-    /// How many operations were asked for so far: whatever changes something,
-    /// and opening a file.
+    /// Counts opening for reading as an operation, too, which may be told to
+    /// fail. Otherwise only what changes something, or may, does.
+    pub fn set_readers_fail(&self) {
+        self.state().readers_fail = true;
+    }
+
+    /// How many operations were asked for so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.state().operations
@@ -322,7 +330,12 @@ impl Disk for SimulatedDisk {
     fn open(&self, file: &Path, read_only: bool) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state();
         let power = state.power;
-        state.count(power, read_only).map_err(error)?;
+        if state.off {
+            return Err(error(Fault::PowerLoss));
+        }
+        if !read_only || state.readers_fail {
+            state.count(power, read_only).map_err(error)?;
+        }
         let id = *state.names.get(file).ok_or(ErrorKind::NotFound)?;
         Ok(Box::new(SimulatedFile { disk: self.clone(), id, power, read_only }))
     }
