@@ -7,7 +7,9 @@ use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use trailbox_api::{Addition, Engine, EngineOptions, EngineParts, People, PeopleError, SyncOrder, SyncReport};
+use trailbox_api::{
+    Addition, Engine, EngineOptions, EngineParts, People, PeopleError, SyncOrder, SyncReport,
+};
 use trailbox_clock::{Clock, ManualClock, Micros, Random, SeededRandom};
 use trailbox_history::{History, HistoryOptions, HistoryStats, JournalSource};
 use trailbox_identity::Directory;
