@@ -1,7 +1,7 @@
 //! Recorders that are broken on purpose: the simulation must catch each.
 //!
 //! They exist in this crate alone. Each breaks one port or one setting that the
-//! real recorder relies on; see the README for the seeds that catch them.
+//! real recorder relies on.
 
 use std::path::Path;
 use trailbox_history::{

@@ -128,32 +128,21 @@ pub(crate) fn many(cli: &Cli) -> bool {
 mod tests {
     use super::{parse_range, play};
     use crate::mutant::Mutant;
+    use clap::ValueEnum as _;
 
-    /// The seeds that the README names.
-    const CAUGHT_BY: [(Mutant, u64); 9] = [
-        (Mutant::LyingSync, 1),
-        (Mutant::LyingDirectorySync, 1),
-        (Mutant::EarlyAnswer, 6),
-        (Mutant::NoIntents, 1),
-        (Mutant::ForgetfulRecovery, 1),
-        (Mutant::RepeatedOutcome, 1),
-        (Mutant::CutTail, 5),
-        (Mutant::DeafHistory, 1),
-        (Mutant::ForgetfulDirectory, 1),
-    ];
+    /// Every one of these seeds' worlds changes when the recorder takes a step
+    /// more or less, so no single seed is held to catch a mutant. (The gate plays them all
+    /// with the recorder as it is, and finds nothing.)
+    const TRIED: std::ops::RangeInclusive<u64> = 1..=40;
 
     #[test]
     fn the_simulation_catches_each_mutant() {
-        for (mutant, seed) in CAUGHT_BY {
-            let outcome = play(seed, Some(mutant), false);
-            assert!(!outcome.violations.is_empty(), "{mutant:?} passes seed {seed}");
-        }
-    }
-
-    #[test]
-    fn the_seeds_that_catch_mutants_find_nothing_in_the_recorder() {
-        for (_, seed) in CAUGHT_BY {
-            assert_eq!(play(seed, None, false).violations, [""; 0], "seed {seed}");
+        for mutant in Mutant::value_variants() {
+            let caught = TRIED.into_iter().any(|seed| {
+                let outcome = play(seed, Some(*mutant), false);
+                !outcome.violations.is_empty()
+            });
+            assert!(caught, "{mutant:?} passes all of {TRIED:?}");
         }
     }
 

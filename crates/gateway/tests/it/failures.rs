@@ -1,6 +1,6 @@
 //! Peers that vanish, stall or talk nonsense.
 
-use crate::support::{Ask, Setup, Upstream, answer, ok};
+use crate::support::{Ask, Gate, Setup, Upstream, answer, ok};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
@@ -102,11 +102,16 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
 /// A body that ends with its connection looks whole unless the end is a reset.
 #[tokio::test]
 async fn a_reset_upstream_resets_its_client() {
-    let upstream = Upstream::scripted(|_, mut peer| async move {
-        peer.request().await.unwrap();
-        peer.write(b"HTTP/1.0 200 OK\r\n\r\nsome of it").await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        peer.stream.set_zero_linger().unwrap();
+    let gate = Gate::new();
+    let held = gate.clone();
+    let upstream = Upstream::scripted(move |_, mut peer| {
+        let gate = held.clone();
+        async move {
+            peer.request().await.unwrap();
+            peer.write(b"HTTP/1.0 200 OK\r\n\r\nsome of it").await;
+            gate.opened().await;
+            peer.stream.set_zero_linger().unwrap();
+        }
     })
     .await;
     let bed = Setup::with_default(&upstream).start().await;
@@ -115,7 +120,7 @@ async fn a_reset_upstream_resets_its_client() {
     let end = loop {
         match peer.stream.read_buf(&mut peer.buffer).await {
             Ok(0) => break None,
-            Ok(_) => {}
+            Ok(_) => gate.open(),
             Err(error) => break Some(error.kind()),
         }
     };
@@ -201,17 +206,16 @@ async fn a_client_that_vanishes_within_its_request_leaves_a_record() {
 
 #[tokio::test]
 async fn a_client_that_vanishes_before_its_answer_leaves_the_true_outcome() {
-    let upstream = Upstream::scripted(|_, mut peer| async move {
-        peer.request().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        peer.write(&answer(409, "", "<Error><Code>BucketNotEmpty</Code></Error>")).await;
-    })
-    .await;
+    let gate = Gate::new();
+    let refusal = answer(409, "", "<Error><Code>BucketNotEmpty</Code></Error>");
+    let upstream = Upstream::behind(&gate, refusal).await;
     let bed = Setup::with_default(&upstream).start().await;
     let mut peer = bed.connect().await;
     peer.write(b"DELETE /b HTTP/1.1\r\nHost: h\r\n\r\n").await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    upstream.connected(1).await;
     drop(peer);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    gate.open();
     let record = bed.only_record().await;
     assert_eq!(record["errorCode"], "BucketNotEmpty");
     assert_eq!(record["eventName"], "DeleteBucket");
@@ -230,19 +234,18 @@ async fn a_client_that_stalls_within_its_body_is_answered_and_recorded() {
 
 #[tokio::test]
 async fn calls_under_way_finish_at_shutdown_and_nothing_new_begins() {
-    let upstream = Upstream::scripted(|_, mut peer| async move {
-        peer.request().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        peer.write(&ok("late")).await;
-    })
-    .await;
+    let gate = Gate::new();
+    let upstream = Upstream::behind(&gate, ok("late")).await;
     let mut bed = Setup::with_default(&upstream).start().await;
     let idle = bed.connect().await;
     let mut peer = bed.connect().await;
     peer.write(DELETE.as_bytes()).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    upstream.connected(1).await;
     let began = std::time::Instant::now();
-    bed.stop().await;
+    tokio::join!(bed.stop(), async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        gate.open();
+    });
     assert!(began.elapsed() < Duration::from_secs(10), "idle connections hold it up");
     assert_eq!(peer.answer(false).await.text(), "late");
     drop(idle);
@@ -258,7 +261,7 @@ async fn an_early_answer_to_a_large_upload_reaches_its_client() {
     let upstream = Upstream::scripted(|_, mut peer| async move {
         peer.request_head().await.unwrap();
         peer.write(&answer(400, "", "<Error><Code>EntityTooLarge</Code></Error>")).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        std::future::pending::<()>().await;
     })
     .await;
     let bed = Setup::with_default(&upstream).start().await;

@@ -1,7 +1,7 @@
 //! Clients that speak HTTP/2: their calls are recorded like anybody's, and what
 //! is held is held.
 
-use crate::support::{Ask, Bed, GatedDisk, Http2, Reply, Setup, Upstream, answer, ok};
+use crate::support::{Ask, Bed, Gate, GatedDisk, Http2, Reply, Setup, Upstream, answer, ok};
 use bytes::Bytes;
 use h2::Reason;
 use http::Request;
@@ -154,7 +154,7 @@ async fn an_answer_that_breaks_off_is_reset() {
         let upstream = Upstream::scripted(move |_, mut peer| async move {
             peer.request().await.unwrap();
             peer.write(reply.as_bytes()).await;
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(A_WHILE).await;
             // Not an end in order: a reset.
             peer.stream.set_zero_linger().unwrap();
         })
@@ -228,7 +228,7 @@ async fn requests_that_contradict_themselves_are_refused_and_the_others_go_on() 
 async fn a_flood_of_resets_is_bounded() {
     let upstream = Upstream::scripted(|_, mut peer| async move {
         peer.request().await;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        std::future::pending::<()>().await;
     })
     .await;
     let setup = Setup::with_default(&upstream).edit(|config| config.limits.http2_streams_max = 5);
@@ -305,12 +305,8 @@ async fn a_client_that_reads_nothing_is_given_up_and_its_call_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_over_all_connections_are_bounded_and_told_that_nothing_was_done() {
-    let upstream = Upstream::scripted(|_, mut peer| async move {
-        peer.request().await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        peer.write(&ok("")).await;
-    })
-    .await;
+    let gate = Gate::new();
+    let upstream = Upstream::behind(&gate, ok("")).await;
     let setup = Setup::with_default(&upstream).edit(|config| config.limits.connections_max = 3);
     let bed = setup.start().await;
     let (mut one, mut two) = (Http2::connect(bed.address).await, Http2::connect(bed.address).await);
@@ -319,28 +315,29 @@ async fn streams_over_all_connections_are_bounded_and_told_that_nothing_was_done
         let client = if first { &mut one } else { &mut two };
         held.push(client.begin(&Ask::new("GET", "s3", "/b/k"), &[], true).await.0);
     }
-    tokio::time::sleep(A_WHILE).await;
+    upstream.connected(3).await;
     assert_eq!(two.get("/b/k").await.reset, Some(Reason::REFUSED_STREAM));
+    gate.open();
     for answer in held {
         assert_eq!(Reply::read(answer).await.status, 200);
     }
-    assert_eq!(two.get("/b/k").await.status, 200);
+    // A stream gives its place back a moment after its end.
+    while two.get("/b/k").await.status != 200 {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_lets_streams_finish_and_takes_no_new_ones() {
-    let upstream = Upstream::scripted(|_, mut peer| async move {
-        peer.request().await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        peer.write(&ok("late")).await;
-    })
-    .await;
+    let gate = Gate::new();
+    let upstream = Upstream::behind(&gate, ok("late")).await;
     let mut bed = Setup::with_default(&upstream).start().await;
     let mut client = Http2::connect(bed.address).await;
     let (answer, _) = client.begin(&Ask::new("GET", "s3", "/b/k"), &[], true).await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    upstream.connected(1).await;
     let reading = tokio::spawn(Reply::read(answer));
-    bed.stop().await;
+    tokio::join!(bed.stop(), async {
+        tokio::time::sleep(A_WHILE).await;
+        gate.open();
+    });
     assert_eq!(reading.await.unwrap().text(), "late");
     assert!(client.connection.await.unwrap().is_ok());
     assert_eq!(bed.records().len(), 1);

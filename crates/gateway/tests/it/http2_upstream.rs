@@ -1,6 +1,8 @@
 //! Upstreams that speak HTTP/2: one connection, many calls, none sent twice.
 
-use crate::support::{Ask, Bed, GatedDisk, Http2, Http2Server, Reply, Setup, Upstream, pour};
+use crate::support::{
+    Ask, Bed, Gate, GatedDisk, Http2, Http2Server, Reply, Setup, Upstream, eventually, pour,
+};
 use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, Response};
@@ -134,14 +136,20 @@ async fn a_reset_is_reported_by_what_it_says_of_the_request() {
 /// A connection that its peer wants to leave is left; what is under way finishes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_goes_away_takes_no_further_call() {
-    let server = Http2Server::scripted(|_, mut connection| async move {
-        while let Some(Ok((_, mut respond))) = connection.accept().await {
-            connection.graceful_shutdown();
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(400)).await;
-                let mut stream = respond.send_response(status(200), false).unwrap();
-                stream.send_data(Bytes::from_static(b"late"), true).unwrap();
-            });
+    let gate = Gate::new();
+    let held = gate.clone();
+    let server = Http2Server::scripted(move |_, mut connection| {
+        let gate = held.clone();
+        async move {
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                connection.graceful_shutdown();
+                let gate = gate.clone();
+                tokio::spawn(async move {
+                    gate.opened().await;
+                    let mut stream = respond.send_response(status(200), false).unwrap();
+                    stream.send_data(Bytes::from_static(b"late"), true).unwrap();
+                });
+            }
         }
     })
     .await;
@@ -152,8 +160,11 @@ async fn a_connection_that_goes_away_takes_no_further_call() {
         calls.spawn(
             async move { bed.call(format!("GET /b/{n} HTTP/1.1\r\nHost: h\r\n\r\n")).await },
         );
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        eventually(|| n < server.connections()).await;
+        // The wish to leave has no echo.
+        tokio::time::sleep(A_WHILE).await;
     }
+    gate.open();
     while let Some(answer) = calls.join_next().await {
         let answer = answer.unwrap();
         assert_eq!((answer.status, answer.text().as_str()), (200, "late"));

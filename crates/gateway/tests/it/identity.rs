@@ -1,6 +1,6 @@
 //! Who called, and how far that is proved.
 
-use crate::support::{ACCOUNT, Ask, KEY, Setup, Upstream, answer, ok};
+use crate::support::{ACCOUNT, Ask, KEY, Setup, Upstream, answer, eventually, ok};
 use serde_json::json;
 
 const WRONG: &str = "not-alices-secret";
@@ -158,10 +158,8 @@ async fn a_probe_finds_out_whether_an_upstream_verifies() {
         setup.config =
             toml::from_str(&format!("upstreams.s3 = 'http://{}'", upstream.address)).unwrap();
         let bed = setup.start().await;
-        while upstream.requests().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        eventually(|| !upstream.requests().is_empty()).await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         let ask = Ask::new("GET", "s3", "/b/k").by("AKIASTRANGER", WRONG, None);
         bed.call(&ask.signed(bed.now())).await;
         let record = bed.only_record().await;

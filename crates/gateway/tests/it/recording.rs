@@ -1,6 +1,6 @@
 //! What is recorded, under which Region, and what is not.
 
-use crate::support::{Ask, Setup, Upstream, answer, ok};
+use crate::support::{Ask, Bed, Setup, Upstream, answer, eventually, ok};
 use trailbox_journal::FrameKind;
 
 #[tokio::test]
@@ -109,6 +109,11 @@ async fn nothing_passes_unrecorded_in_normal_mode_unless_it_is_listed() {
     }
 }
 
+/// How many calls the seen counts add up to.
+fn seen(bed: &Bed) -> u64 {
+    bed.of_kind(FrameKind::Seen).iter().map(|s| s["seen"].as_u64().unwrap()).sum()
+}
+
 /// A Region the journal cannot hold costs neither the record nor the counts.
 #[tokio::test]
 async fn a_frame_the_journal_cannot_hold_is_written_reduced() {
@@ -121,9 +126,7 @@ async fn a_frame_the_journal_cannot_hold_is_written_reduced() {
     assert_eq!(records[0]["eventName"], "GetObject");
     let frame = bed.frames().into_iter().find(|f| f.kind == FrameKind::Record).unwrap();
     assert_eq!(frame.region, "us-east-1");
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-    let seen: u64 = bed.of_kind(FrameKind::Seen).iter().map(|s| s["seen"].as_u64().unwrap()).sum();
-    assert_eq!(seen, 2);
+    eventually(|| seen(&bed) == 2).await;
 }
 
 #[tokio::test]
@@ -133,12 +136,10 @@ async fn seen_counts_are_journalled_each_second() {
     for _ in 0..3 {
         bed.call(Ask::new("GET", "s3", "/b/k").signed(bed.now())).await;
     }
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    eventually(|| seen(&bed) == 3).await;
     let frames = bed.frames();
-    let seen: Vec<_> = frames.iter().filter(|f| f.kind == FrameKind::Seen).collect();
-    let total: u64 = bed.of_kind(FrameKind::Seen).iter().map(|s| s["seen"].as_u64().unwrap()).sum();
-    assert_eq!(total, 3);
-    assert!(seen.iter().all(|frame| frame.account == crate::support::ACCOUNT));
+    let counts: Vec<_> = frames.iter().filter(|f| f.kind == FrameKind::Seen).collect();
+    assert!(counts.iter().all(|frame| frame.account == crate::support::ACCOUNT));
 }
 
 #[tokio::test]

@@ -111,14 +111,14 @@ async fn a_tunnel_ends_when_nothing_moves() {
         peer.request().await.unwrap();
         peer.write(SWITCH).await;
         for _ in 0..10 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(150)).await;
             peer.write(b"tick ").await;
         }
         assert_eq!(peer.fill().await, 0);
     })
     .await;
     let setup = Setup::with_default(&upstream)
-        .edit(|config| config.limits.stall_timeout = Duration::from_millis(400));
+        .edit(|config| config.limits.stall_timeout = Duration::from_secs(1));
     let bed = setup.start().await;
     let mut peer = bed.connect().await;
     peer.write(ASK).await;

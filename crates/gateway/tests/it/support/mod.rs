@@ -9,7 +9,7 @@ mod peer;
 pub use disk::GatedDisk;
 pub use http2::{Http2, Http2Server, Reply, pour};
 pub use log::Log;
-pub use peer::{Message, Peer, Upstream};
+pub use peer::{Gate, Message, Peer, Upstream, eventually};
 
 use serde_json::Value;
 use std::sync::Arc;
@@ -211,14 +211,14 @@ impl Bed {
 
     /// The records, once there are `count` of them.
     pub async fn wait_for_records(&self, count: usize) -> Vec<Value> {
-        for _ in 0..500 {
+        for _ in 0..2000 {
             let records = self.records();
             if count <= records.len() {
                 return records;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{} records after 5 s, not {count}", self.records().len());
+        panic!("{} records after 20 s, not {count}", self.records().len());
     }
 
     /// The only record, once it is there.

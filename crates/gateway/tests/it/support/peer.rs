@@ -8,10 +8,40 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use trailbox_gateway::wire::{Framer, Framing, HeadLimits, Step, parse_request, parse_response};
 
 /// Nothing in these tests takes that long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `is_so`.
+pub async fn eventually(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it comes to pass");
+}
+
+/// Holds whoever waits at it, until it is opened for good.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub fn open(&self) {
+        self.0.add_permits(1);
+    }
+
+    pub async fn opened(&self) {
+        // Given back at once, for the next one.
+        drop(self.0.acquire().await.unwrap());
+    }
+}
 
 /// One message as it lay on the wire.
 #[derive(Debug, Clone, Default)]
@@ -200,6 +230,25 @@ impl Upstream {
             }
         });
         Self { address, seen: Arc::default(), connections, task }
+    }
+
+    /// Answers the first request of each connection when `gate` is open.
+    pub async fn behind(gate: &Gate, answer: Vec<u8>) -> Self {
+        let (gate, answer) = (gate.clone(), Arc::new(answer));
+        Self::scripted(move |_, mut peer| {
+            let (gate, answer) = (gate.clone(), Arc::clone(&answer));
+            async move {
+                peer.request().await;
+                gate.opened().await;
+                peer.write(&answer).await;
+            }
+        })
+        .await
+    }
+
+    /// Waits until so many connections came.
+    pub async fn connected(&self, count: usize) {
+        eventually(|| count <= self.connections.load(Ordering::SeqCst)).await;
     }
 
     /// Answers every whole request with what `answer` makes of it.
