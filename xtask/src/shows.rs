@@ -1,19 +1,23 @@
 //! `cargo xtask shows N`: the proof of an issue, line by line.
 //!
 //! The short form runs the same lines on fewer calls and a debug build; the
-//! gate runs that one.
+//! gate runs that one. Benchmarks are of the long form only: their figures mean
+//! nothing beside other work. Start at [`run`].
+
+mod under_fire;
 
 use crate::run::{cargo, command, loudly, root};
 use crate::{routing, vectors, venv};
 use anyhow::bail;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Runs every line of the "Shows" list of issue `number`.
 pub(crate) fn run(number: u32, short: bool) -> anyhow::Result<()> {
     match number {
         1 => recorder(short),
-        _ => bail!("there is no proof for issue {number} yet; known: 1"),
+        2 => under_fire::run(short),
+        _ => bail!("there is no proof for issue {number} yet; known: 1, 2"),
     }
 }
 
@@ -57,11 +61,15 @@ fn build(short: bool) -> anyhow::Result<PathBuf> {
     Ok(root().join("target").join(profile).join("trailbox"))
 }
 
-/// The stock clients' test runner, aimed at `binary`.
-fn pytest(binary: &std::path::Path, short: bool) -> anyhow::Result<Command> {
+/// Python with the stock clients in it.
+fn python() -> anyhow::Result<PathBuf> {
     let requirements = std::fs::read_to_string(root().join("conformance/requirements.txt"))?;
-    let python = venv::ensure("conformance-venv", &requirements)?;
-    let mut pytest = command(python);
+    venv::ensure("conformance-venv", &requirements)
+}
+
+/// The stock clients' test runner, aimed at `binary`.
+fn pytest(binary: &Path, short: bool) -> anyhow::Result<Command> {
+    let mut pytest = command(python()?);
     pytest.args(["-m", "pytest", "--quiet", "-rs"]).env("TRAILBOX_BIN", binary);
     if !short {
         pytest.env("FULL", "1");
