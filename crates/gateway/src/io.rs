@@ -304,6 +304,12 @@ impl Inbound {
         }
     }
 
+    /// The same without an end to the patience: the caller has its own.
+    pub(crate) async fn fill_unbounded(&mut self) -> Result<usize, PeerError> {
+        self.buffer.reserve(READ_BYTES);
+        Ok(self.half.read_buf(&mut self.buffer).await?)
+    }
+
     /// Gives the memory back while nothing is expected soon.
     pub(crate) fn rest(&mut self) {
         if self.buffer.is_empty() {

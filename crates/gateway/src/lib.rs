@@ -26,6 +26,7 @@ mod gateway;
 mod http2;
 mod io;
 mod listener;
+mod meters;
 mod outage;
 mod passage;
 mod recovery;

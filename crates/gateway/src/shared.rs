@@ -5,6 +5,7 @@ use crate::config::{GatewayConfig, SessionTokenRule};
 use crate::directory::SharedDirectory;
 use crate::forward_proxy::{ProxyAuthority, ProxyAuthorityError};
 use crate::gateway::{GatewayParts, MetricsText, Mode};
+use crate::meters::Meters;
 use crate::outage::Outage;
 use crate::room::Room;
 use crate::seen::{Seen, Trusted};
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) seen: Seen,
     pub(crate) trusted: Trusted,
     pub(crate) outage: Outage,
+    pub(crate) meters: Meters,
     pub(crate) signing_keys: SigningKeyCache,
     pub(crate) settings: RecordSettings,
     pub(crate) head_limits: HeadLimits,
@@ -99,6 +101,7 @@ impl Shared {
             seen: Seen::default(),
             trusted: Trusted::default(),
             outage: Outage::default(),
+            meters: Meters::new(),
             signing_keys: SigningKeyCache::new(SIGNING_KEYS),
             settings: RecordSettings { session_tokens },
             head_limits: HeadLimits {

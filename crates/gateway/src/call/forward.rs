@@ -51,7 +51,7 @@ impl Call<'_> {
         if let Some(Trouble::Upstream(error) | Trouble::Broken(error)) = &relayed.trouble {
             self.report(&upstream, relayed.sent, reused, error);
         }
-        let started = self.started;
+        let (shared, started) = (self.shared, self.started);
         let after = match relayed.answer {
             None => {
                 drop((up_in, up_out));
@@ -61,7 +61,7 @@ impl Call<'_> {
             Some(_) => self.answered(client, body, relayed, (up_in, up_out), &upstream).await,
         };
         let added = started.elapsed().saturating_sub(waited).as_secs_f64();
-        metrics::histogram!(observe::ADDED_SECONDS).record(added);
+        shared.meters.added_seconds.record(added);
         let name = upstream.name.clone();
         metrics::histogram!(observe::UPSTREAM_SECONDS, "upstream" => name)
             .record(waited.as_secs_f64());

@@ -45,9 +45,9 @@ impl Shared {
         };
         match outcome {
             Ok(_) => {
-                metrics::counter!(observe::JOURNALLED).increment(count);
+                self.meters.journalled.increment(count);
                 let seconds = started.elapsed().as_secs_f64();
-                metrics::histogram!(observe::JOURNAL_SECONDS).record(seconds);
+                self.meters.journal_seconds.record(seconds);
                 Ok(())
             }
             Err(error) => {
@@ -73,8 +73,8 @@ impl Call<'_> {
         failure: Option<Failure>,
     ) {
         let out = answer.as_ref().map_or(0, |(_, body)| body.total());
-        metrics::counter!(observe::BYTES, "direction" => "in").increment(body.total());
-        metrics::counter!(observe::BYTES, "direction" => "out").increment(out);
+        self.shared.meters.bytes_in.increment(body.total());
+        self.shared.meters.bytes_out.increment(out);
         if !self.is_recorded() {
             self.generation(answer.map(|(head, _)| head.status)).await;
             return;
@@ -105,7 +105,7 @@ impl Call<'_> {
         let event_id = self.event_text();
         let record = guarded("record", &event_id, || trailbox_record::build(&exchange))
             .unwrap_or_else(|| minimal(&self.route, &context, self.read_only));
-        metrics::counter!(observe::RECORDED).increment(1);
+        self.shared.meters.recorded.increment(1);
         if record.undecodable.is_some() {
             let service = self.route.service_name().to_owned();
             metrics::counter!(observe::UNDECODABLE, "service" => service).increment(1);
@@ -285,7 +285,7 @@ impl Call<'_> {
         if self.shared.journal.submit(frame.clone()).is_err() {
             self.keep(vec![frame], reduced).await;
         } else {
-            metrics::counter!(observe::JOURNALLED).increment(1);
+            self.shared.meters.journalled.increment(1);
         }
     }
 

@@ -147,8 +147,6 @@ async fn read_head(
     client: &mut Outbound,
     terms: &Terms,
 ) -> Result<ResponseIn, PeerError> {
-    /// The wait is bounded by the caller.
-    const FOR_EVER: Duration = Duration::from_hours(24 * 365);
     let mut swallow = terms.said_continue;
     loop {
         match parse_response(&mut upstream.buffer, terms.to_head, terms.limits)? {
@@ -164,7 +162,7 @@ async fn read_head(
             }
             Some(head) => return Ok(head),
             None => {
-                if upstream.fill(FOR_EVER).await? == 0 {
+                if upstream.fill_unbounded().await? == 0 {
                     return Err(PeerError::early_end());
                 }
             }
