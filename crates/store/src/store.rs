@@ -14,7 +14,7 @@ use s3s::S3Result;
 use s3s::crypto::{Checksum as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use trailbox_clock::{Clock, Random};
@@ -166,19 +166,29 @@ fn lock(root: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// An empty `VERSION` is no other version: a power cut can leave one where the
+/// name was durable before its bytes.
 fn check_version(root: &Path) -> Result<(), OpenError> {
     let path = root.join("VERSION");
     match fs::read_to_string(&path) {
         Ok(text) if text == VERSION => Ok(()),
-        Ok(text) => Err(OpenError::Version {
+        Ok(text) if !text.is_empty() => Err(OpenError::Version {
             root: root.to_owned(),
             found: text.lines().next().unwrap_or_default().chars().take(64).collect(),
         }),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            fs::write(&path, VERSION).map_err(|cause| OpenError::Io { path, cause })
-        }
-        Err(cause) => Err(OpenError::Io { path, cause }),
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(OpenError::Io { path, cause }),
+        Ok(_) | Err(_) => write_version(&path).map_err(|cause| OpenError::Io { path, cause }),
     }
+}
+
+/// Once it is there by its name, its bytes are, too.
+fn write_version(path: &Path) -> io::Result<()> {
+    let aside = path.with_extension("new");
+    let mut file = File::create(&aside)?;
+    file.write_all(VERSION.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    disk::sync_parent(path)
 }
 
 fn open_buckets(dir: &Path) -> Result<BTreeMap<String, Arc<Bucket>>, OpenError> {
@@ -199,5 +209,29 @@ pub(crate) async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(answer) => answer,
         Err(cause) => Err(errors::io(io::Error::other(cause))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OpenError, VERSION, check_version};
+
+    #[test]
+    fn a_version_that_a_power_cut_emptied_is_written_again() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("VERSION");
+        std::fs::write(&file, "").unwrap();
+        check_version(root.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), VERSION);
+    }
+
+    #[test]
+    fn another_version_is_refused_by_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("VERSION"), "trailbox-store 9\n").unwrap();
+        let refused = check_version(root.path());
+        assert!(
+            matches!(refused, Err(OpenError::Version { found, .. }) if found == "trailbox-store 9")
+        );
     }
 }
