@@ -12,6 +12,22 @@ pub(crate) fn denies_identity(status: u16, code: Option<&str>, denial: Option<&s
     }
 }
 
+/// Whether an error may have been said before anybody looked at the signature:
+/// then it vouches for nobody. Servers of S3 judge names and methods first.
+pub(crate) fn says_nothing(status: u16, code: Option<&str>, s3: bool) -> bool {
+    const CODES: [&str; 6] = [
+        "InvalidAction",
+        "MalformedQueryString",
+        "MethodNotAllowed",
+        "SerializationException",
+        "UnknownOperation",
+        "UnknownOperationException",
+    ];
+    matches!(status, 405 | 501)
+        || (s3 && status == 400)
+        || code.is_some_and(|code| 400 <= status && CODES.contains(&code))
+}
+
 /// Codes that say who calls is not believed, whatever the operation.
 pub(crate) fn is_identity_code(code: &str) -> bool {
     const CODES: [&str; 22] = [

@@ -38,6 +38,7 @@ mod source;
 mod tend;
 mod upstream;
 mod who;
+mod wrong;
 
 pub use directory::SharedDirectory;
 pub use forward_proxy::{ProxyAuthority, ProxyAuthorityError, make_authority};

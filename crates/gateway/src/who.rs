@@ -9,6 +9,7 @@ use crate::denial::denies_identity;
 use crate::passage::Passage;
 use crate::shared::Shared;
 use crate::upstream::Verifies;
+use crate::wrong::Wrong;
 use std::sync::Arc;
 use trailbox_clock::Micros;
 use trailbox_exchange::RequestHead;
@@ -51,6 +52,8 @@ enum Standing {
         wrong: Wrong,
         /// The key itself is unknown: test mode lets it in.
         unknown_key: bool,
+        /// A probe tells only of Version 4 signatures: of this one nothing.
+        unprobed: bool,
     },
 }
 
@@ -85,31 +88,6 @@ struct Unproved {
     claim: V4Claim,
     key: SigningKey,
     proved: Arc<Caller>,
-}
-
-/// What is wrong with a claim.
-#[derive(Debug, Clone)]
-enum Wrong {
-    UnknownKey,
-    Token,
-    Expired,
-    Unsupported,
-    Malformed(trailbox_sigv4::MalformedClaim),
-    Proof(VerifyError),
-}
-
-impl Wrong {
-    fn refusal(&self, dialect: Dialect) -> Refusal {
-        let (reason, found) = match self {
-            Self::UnknownKey => ("unknown-key", refusal::unknown_key(dialect)),
-            Self::Token => ("session-token", refusal::invalid_token(dialect)),
-            Self::Expired => ("expired", refusal::expired_token(dialect)),
-            Self::Unsupported => ("unsupported", refusal::unsupported_signature(dialect)),
-            Self::Malformed(claim) => ("malformed-claim", refusal::malformed(claim, dialect)),
-            Self::Proof(error) => ("signature", refusal::unproved(error, dialect)),
-        };
-        Refusal::new(reason, found.status, found.code, found.message)
-    }
 }
 
 /// Reads the claim of `head` and proves what can be proved without the body.
@@ -232,12 +210,14 @@ fn version_2(
     let token = token.as_ref().map(trailbox_sigv4::SecretText::expose);
     let directory = shared.directory.read();
     let wrong = match directory.admit(id, token, now) {
-        Admission::Unknown => return unknown(shared, id),
+        Admission::Unknown => return unprobed(unknown(shared, id)),
         Admission::Refused(why) => wrong_key(&why),
-        Admission::Unproven(_) => return unproven(shared, id, directory.caller(id, now)),
+        Admission::Unproven(_) => {
+            return unprobed(unproven(shared, id, directory.caller(id, now)));
+        }
         Admission::Known(key) => {
             let (Some(proved), Some(secret)) = (directory.caller(id, now), &key.secret) else {
-                return unknown(shared, id);
+                return unprobed(unknown(shared, id));
             };
             match trailbox_sigv4::verify_v2(head, secret.expose().as_bytes(), now) {
                 Ok(()) => return (proved, Standing::Proved),
@@ -258,8 +238,17 @@ fn unknown(shared: &Shared, id: &str) -> (Arc<Caller>, Standing) {
 fn unproven(shared: &Shared, id: &str, owner: Option<Arc<Caller>>) -> (Arc<Caller>, Standing) {
     let vouched = owner.unwrap_or_else(|| Arc::new(Caller::upstream(id, &shared.account)));
     let wrong = Wrong::UnknownKey;
-    let standing = Standing::Unchecked { vouched, named: None, wrong, unknown_key: true };
+    let standing =
+        Standing::Unchecked { vouched, named: None, wrong, unknown_key: true, unprobed: false };
     (Arc::new(Caller::claimed(id, shared.claimed_account())), standing)
+}
+
+/// The same under a signature of another kind than probes have.
+fn unprobed((caller, mut standing): (Arc<Caller>, Standing)) -> (Arc<Caller>, Standing) {
+    if let Standing::Unchecked { unprobed, .. } = &mut standing {
+        *unprobed = true;
+    }
+    (caller, standing)
 }
 
 /// A signature nobody verifies here. When the key is registered and an upstream
@@ -270,7 +259,8 @@ fn unverifiable(shared: &Shared, id: &str, wrong: Wrong, now: Micros) -> (Arc<Ca
     let named =
         known.map(|known| Arc::new(Caller { trust: Trust::Upstream, ..Caller::clone(&known) }));
     let vouched = Arc::new(Caller::upstream(id, &shared.account));
-    let standing = Standing::Unchecked { vouched, named, wrong, unknown_key: false };
+    let standing =
+        Standing::Unchecked { vouched, named, wrong, unknown_key: false, unprobed: true };
     (Arc::new(Caller::claimed(id, shared.claimed_account())), standing)
 }
 
@@ -289,7 +279,8 @@ fn malformed(
         if ambiguous {
             return (caller, Standing::Refused(wrong));
         }
-        let standing = Standing::Unchecked { vouched, named: None, wrong, unknown_key: false };
+        let standing =
+            Standing::Unchecked { vouched, named: None, wrong, unknown_key: false, unprobed: true };
         return (caller, standing);
     };
     let known = claim.is_ambiguous() || shared.directory.read().key(&id).is_some();
@@ -386,6 +377,11 @@ impl Who {
         }
     }
 
+    /// Whether the signature cannot be judged before the body is whole.
+    pub(crate) fn needs_body(&self) -> bool {
+        matches!(self.standing, Standing::NeedsBody(_))
+    }
+
     /// Whether somebody vouches for the caller already.
     pub(crate) fn is_proved(&self) -> bool {
         matches!(self.standing, Standing::Proved | Standing::NeedsBody(_))
@@ -455,12 +451,15 @@ impl Who {
         status: u16,
         code: Option<&str>,
     ) -> bool {
-        let Standing::Unchecked { vouched, named, .. } = &self.standing else {
+        let Standing::Unchecked { vouched, named, unprobed, .. } = &self.standing else {
             return self.is_proved();
         };
         let Verifies::Yes { denial } = verifies else {
             return false;
         };
+        if *unprobed && !said {
+            return false;
+        }
         if denies_identity(status, code, denial.as_deref()) {
             return false;
         }

@@ -53,7 +53,10 @@ impl Call<'_> {
             return Ok(());
         }
         let frame = self.intent_frame(client, body);
-        if !body.is_done() {
+        // A streamed body is worth nothing to its upstream before its end, which
+        // waits. Any other call might be done from its head alone.
+        let streams = self.route.op().is_some_and(|operation| operation.streaming_input);
+        if !body.is_done() && streams {
             let journal = Arc::clone(&self.shared.journal);
             self.intent = Intent::Writing(tokio::spawn(async move { journal.append(frame).await }));
             return Ok(());

@@ -104,7 +104,11 @@ pub(crate) async fn serve(shared: &Shared, client: &mut Client, request: Request
     who.watch(&mut body);
     let (intake, taken) = prepare::form(shared, client, &request, &mut body).await;
     let form = prepare::is_form(&request.head).then(|| body.kept());
-    let route = prepare::route(shared, &listener, &request.head, form);
+    let mut route = prepare::route(shared, &listener, &request.head, form);
+    if form.is_some() && !body.is_done() && prepare::is_said_in_forms(&route) {
+        // What the rest of the form says of the operation, the upstream will know.
+        route.unname();
+    }
     who.routed(shared, &route);
 
     let read_only = own_api::read_only(&route)

@@ -16,10 +16,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use trailbox_exchange::RequestHead;
 use trailbox_journal::Admission;
-use trailbox_service_facts::{Route, RouteHints};
+use trailbox_service_facts::{Protocol, Route, RouteHints};
 
 /// Most bytes of a form that are read to route it.
-const FORM_MAX: usize = 1 << 20;
+const FORM_MAX: usize = 4 << 20;
 /// Bodies up to here are read before the head is sent on: one write, and a
 /// signature over the body is proved before anything is forwarded.
 const SMALL_BODY: u64 = 64 * 1024;
@@ -31,9 +31,17 @@ const FRAMING_SLACK: usize = 64 * 1024;
 
 /// Whether the operation stands in the body.
 pub(super) fn is_form(head: &RequestHead) -> bool {
-    let media = head.headers.get("content-type").unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim();
-    media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    const FORM: &[u8] = b"x-www-form-urlencoded";
+    // Any field of the name, readable or not: some server will take it for one.
+    head.headers.iter().any(|(name, value)| {
+        name.eq_ignore_ascii_case(b"content-type")
+            && value.windows(FORM.len()).any(|part| part.eq_ignore_ascii_case(FORM))
+    })
+}
+
+/// Whether the operation of such a call stands in a form.
+pub(super) fn is_said_in_forms(route: &Route) -> bool {
+    matches!(route.protocol, Protocol::Query | Protocol::Ec2)
 }
 
 /// Room taken at once, in bytes: whoever says that much more will come holds
@@ -206,15 +214,18 @@ impl Call<'_> {
             return Ok(());
         }
         let head = &self.request.head;
-        let names = || head.headers.get_all("upgrade").flat_map(|names| names.split(','));
+        let mut fields =
+            head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"upgrade"));
+        let only = fields.next().map(|(_, value)| value).filter(|_| fields.next().is_none());
         let own = self.upstream.as_ref().is_some_and(|upstream| upstream.engine);
-        let text = if head.method == "CONNECT" || own || names().next().is_none() {
-            "connections cannot be upgraded here"
-        } else if names().any(|name| name.trim().eq_ignore_ascii_case("h2c")) {
-            "HTTP/2 begins with its preface or is agreed on within TLS, not with an upgrade"
-        } else {
+        let websocket =
+            only.is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"));
+        if head.method != "CONNECT" && !own && websocket {
             return Ok(());
-        };
+        }
+        // Another protocol could carry calls that nobody would record.
+        let text = "connections can be upgraded to `websocket` only, by one `Upgrade` field; \
+                    HTTP/2 begins with its preface or is agreed on within TLS";
         Err(Refusal::new("upgrade", 501, "NotImplemented", text).into())
     }
 
@@ -293,8 +304,8 @@ impl Call<'_> {
                 format!("the body has more than {most} bytes")
             } else {
                 format!(
-                    "the body has more than {most} bytes, too many to be signed anew; say its \
-                     hash in x-amz-content-sha256"
+                    "the body has more than {most} bytes, too many for a signature that does not \
+                     say its hash; send x-amz-content-sha256"
                 )
             };
             return Err(Refusal::new("body-size", 413, "RequestEntityTooLarge", text).into());

@@ -5,7 +5,7 @@ use super::reduced::{guarded, minimal, plain};
 use super::{Call, Recording};
 use crate::config::{Durability, RESET_PATH};
 use crate::connection::Client;
-use crate::denial::is_identity_code;
+use crate::denial::{is_identity_code, says_nothing};
 use crate::observe;
 use crate::passage::Passage;
 use crate::shared::Shared;
@@ -141,8 +141,12 @@ impl Call<'_> {
             self.denied(code.as_deref());
             // Browsers ask with `OPTIONS` before they sign: nobody looks at it.
             // Nor does an upstream look that gets a signature of ours.
+            let unsaid = says_nothing(head.status, code.as_deref(), self.is_s3());
             let judge = upstream.filter(|upstream| {
-                self.request.head.method != "OPTIONS" && upstream.resign.is_none()
+                self.request.head.method != "OPTIONS"
+                    && upstream.resign.is_none()
+                    && self.takes_a_signature()
+                    && !unsaid
             });
             let verifies = judge.map_or(Verifies::No, |upstream| upstream.verifies());
             let said = judge.is_some_and(|upstream| upstream.is_said());
@@ -155,6 +159,16 @@ impl Call<'_> {
         }
         self.seen.account.clone_from(&self.who.caller.account);
         self.seen.region = self.region().to_owned();
+    }
+
+    /// Whether whoever answers it looks at the signature: not where the model
+    /// says that there need be none, nor at a path that no model explains, such
+    /// as a health check.
+    fn takes_a_signature(&self) -> bool {
+        match self.route.op() {
+            Some(operation) => !operation.no_auth,
+            None => self.route.is_named(),
+        }
     }
 
     /// Tells that our own key at an upstream is not believed.

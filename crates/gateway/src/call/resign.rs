@@ -107,6 +107,12 @@ impl Call<'_> {
                 "what the host names is no plain bucket; only those can be signed anew here",
             ));
         }
+        if head.query_pairs().iter().any(|(name, _)| is_copied(name)) {
+            return Some(refused(
+                "a presigned URL that names a source to copy cannot be signed anew; sign the \
+                 field x-amz-copy-source instead",
+            ));
+        }
         if self.who.is_anonymous() {
             return None;
         }
@@ -115,11 +121,14 @@ impl Call<'_> {
         })
     }
 
-    /// Most bytes of the body that must be read before the call can be signed;
-    /// `None` when nothing need be known of it.
+    /// Most bytes of the body that must be read before the call can be signed,
+    /// or its own signature be judged: nobody is let through on the word that
+    /// proof will follow. `None` when nothing need be known of the body.
     pub(super) fn whole_body_max(&self) -> Option<usize> {
-        self.resigning()?;
-        let needed = !self.who.is_anonymous() && self.told().payload.needs_body_hash();
+        let anew = self.resigning().is_some()
+            && !self.who.is_anonymous()
+            && self.told().payload.needs_body_hash();
+        let needed = anew || self.who.needs_body();
         let most = match self.request.framing {
             Framing::Length(_) => WHOLE_MAX,
             Framing::Chunked | Framing::UntilClose => WHOLE_CHUNKED_MAX,
@@ -192,7 +201,7 @@ impl Call<'_> {
         line.ends_with(b"HTTP/1.0")
     }
 
-    fn is_s3(&self) -> bool {
+    pub(super) fn is_s3(&self) -> bool {
         matches!(self.route.service_name(), "" | "s3")
     }
 
@@ -342,6 +351,11 @@ fn new_framing(plan: Option<&ChunkPlan>, old: Framing) -> Option<Framing> {
         (Framing::Length(_), Some(length)) => Framing::Length(length),
         (Framing::Length(_) | Framing::Chunked | Framing::UntilClose, _) => Framing::Chunked,
     })
+}
+
+/// Whether a query member would make another operation of the call as a field.
+fn is_copied(name: &str) -> bool {
+    name.to_ascii_lowercase().starts_with("x-amz-copy-source")
 }
 
 /// Adds as fields what a presigned URL carries of them: S3 reads `x-amz-acl` and

@@ -77,6 +77,11 @@ pub fn parse_request(
     }) {
         return Err(HeadError::Target { what: "its target names another host than `Host`" });
     }
+    if connection_drops(&headers) {
+        return Err(HeadError::Ambiguous {
+            what: "`Connection` names a field that belongs to the call",
+        });
+    }
     let framing = framing(&headers, http11)?;
     let keep_alive = if http11 {
         !connection_says(&headers, "close")
@@ -88,6 +93,18 @@ pub fn parse_request(
     let upgrade = method == "CONNECT" || connection_says(&headers, "upgrade");
     let head = RequestHead { method: method.to_owned(), target: target.to_owned(), headers };
     Ok(Some(RequestIn { head, raw, framing, keep_alive, expects_continue, upgrade, named }))
+}
+
+/// Whether a reader that follows `Connection` to the letter would take a field
+/// away that says who calls or what.
+fn connection_drops(headers: &Headers) -> bool {
+    const MATTER: [&str; 6] =
+        ["authorization", "cookie", "date", "host", "content-type", "content-length"];
+    let named = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"));
+    named.flat_map(|(_, value)| value.split(|byte| *byte == b',')).any(|option| {
+        let option = option.trim_ascii().to_ascii_lowercase();
+        option.starts_with(b"x-amz-") || MATTER.iter().any(|held| held.as_bytes() == option)
+    })
 }
 
 fn check_host(headers: &Headers, http11: bool) -> Result<(), HeadError> {
@@ -193,6 +210,8 @@ mod tests {
             ("X: a\0\r\n", "stray-byte"),
             ("Host: again\r\n", "host"),
             ("no colon\r\n", "malformed-head"),
+            ("Connection: close, Authorization\r\n", "ambiguous-framing"),
+            ("Connection: \u{ff}\r\nConnection: x-amz-date\r\n", "ambiguous-framing"),
         ];
         for (fields, want) in cases {
             let got = parse(&format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));

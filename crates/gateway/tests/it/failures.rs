@@ -4,20 +4,23 @@ use crate::support::{Ask, Gate, Setup, Upstream, answer, ok};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
-use tokio::net::TcpListener;
 
 const DELETE: &str = "DELETE /b/k HTTP/1.1\r\nHost: h\r\n\r\n";
 const GET: &str = "GET /b/k HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// A port nobody listens on.
-async fn dead_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+fn dead_port() -> String {
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", taken.local_addr().unwrap());
+    // Bound and never listening: nobody else gets the port while the test runs.
+    std::mem::forget(taken);
+    url
 }
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_told_in_the_callers_own_shape_and_recorded() {
-    let config = format!("default_upstream = '{}'", dead_port().await);
+    let config = format!("default_upstream = '{}'", dead_port());
     let mut setup = Setup::nobody();
     setup.config = toml::from_str(&config).unwrap();
     let bed = setup.start().await;

@@ -253,7 +253,7 @@ async fn a_session_is_learned_before_the_answer_that_showed_it_ends() {
 /// Nobody here checks `SigV4A`: a probe with another signature says nothing of it.
 #[tokio::test]
 async fn a_signature_nobody_checks_names_a_principal_only_where_config_says_so() {
-    for (said, name) in [("true", "alice"), ("'probe'", "")] {
+    for (said, name, trust) in [("true", "alice", "upstream"), ("'probe'", "", "claimed")] {
         let upstream = Upstream::answering(|request| {
             if request.head.contains("trailbox-probe") {
                 answer(403, "", "<Error><Code>InvalidAccessKeyId</Code></Error>")
@@ -280,7 +280,7 @@ async fn a_signature_nobody_checks_names_a_principal_only_where_config_says_so()
         .await;
         let record = bed.only_record().await;
         assert_eq!(record["userIdentity"]["userName"].as_str().unwrap_or(""), name, "{said}");
-        assert_eq!(record["additionalEventData"]["trailboxIdentity"], "upstream", "{said}");
+        assert_eq!(record["additionalEventData"]["trailboxIdentity"], trust, "{said}");
     }
 }
 

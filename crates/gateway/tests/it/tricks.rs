@@ -274,3 +274,97 @@ async fn an_aws_chunked_body_that_lies_is_stopped_and_told() {
         assert_eq!(record["requestParameters"]["bucketName"], json!("b"));
     }
 }
+
+/// Without `x-amz-content-sha256` a signature can be judged only by the body: an
+/// upstream that answers early must not be what lets a forger in.
+#[tokio::test]
+async fn nobody_is_let_through_before_his_signature_can_be_judged() {
+    let upstream = Upstream::agreeable().await;
+    let bed = Setup::with_default(&upstream).start().await;
+    let forged = Ask::new("POST", "lambda", "/2015-03-31/functions").by(KEY, "a guess", None);
+    let mut added = trailbox_sigv4::sign(forged.request(bed.now()));
+    added.retain(|(name, _)| name != "x-amz-content-sha256");
+    for (_, value) in &mut added {
+        *value = value.replace("x-amz-content-sha256;", "");
+    }
+    let request = forged.written(&added, Some(&vec![b'x'; 300_000]));
+    let mut peer = bed.connect().await;
+    peer.write(&request[..request.len() - 100_000]).await;
+    assert_eq!(peer.come_within(std::time::Duration::from_millis(300)).await, b"");
+    peer.write(&request[request.len() - 100_000..]).await;
+    assert_eq!(peer.answer(false).await.status, 403);
+    assert_eq!(upstream.requests().len(), 0);
+    assert!(bed.only_record().await["errorCode"].is_string());
+}
+
+#[tokio::test]
+async fn a_form_does_not_hide_its_operation_behind_its_length_or_its_type() {
+    let upstream = Upstream::agreeable().await;
+    let bed = Setup::with_default(&upstream).start().await;
+    let harmless = "/?Action=ListUsers&Version=2010-05-08";
+    let hidden = "&Action=DeleteUser&Version=2010-05-08&UserName=a";
+    let long = Ask::new("POST", "iam", harmless)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(["x=", &"y".repeat(5 << 20), hidden].concat())
+        .signed(bed.now());
+    let mut odd = Ask::new("POST", "iam", harmless).body(&hidden[1..]).signed(bed.now());
+    let at = odd.windows(2).position(|end| end == b"\r\n").unwrap() + 2;
+    odd.splice(
+        at..at,
+        *b"Content-Type: application/x-www-form-urlencoded; x=\xff\r\nContent-Type: text/plain\r\n",
+    );
+    for request in [&long, &odd] {
+        assert_eq!(bed.call(request).await.status, 200);
+    }
+    for record in bed.wait_for_records(2).await {
+        assert_eq!(record["eventName"], "UnrecognizedOperation", "{record}");
+        assert_eq!(record["readOnly"], false, "{record}");
+    }
+}
+
+#[tokio::test]
+async fn no_other_protocol_is_upgraded_to_by_a_second_field() {
+    let upstream = Upstream::agreeable().await;
+    let bed = Setup::with_default(&upstream).start().await;
+    let fields = [
+        "Upgrade: h2c\r\n",
+        "Upgrade: websocket, h2c\r\n",
+        "Upgrade: websocket\r\nUpgrade: h2c\r\n",
+        "Upgrade: TLS/1.0\r\n",
+        "",
+    ];
+    for field in fields {
+        let get = format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n{field}\r\n");
+        assert_eq!(bed.call(get).await.status, 501, "{field}");
+    }
+    let odd = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: \xff, h2c\r\n\r\n";
+    assert_eq!(bed.call(odd).await.status, 501);
+    assert_eq!(upstream.requests().len(), 0);
+}
+
+/// A server says such things to anybody.
+#[tokio::test]
+async fn an_answer_given_before_anybody_looked_vouches_for_nobody() {
+    let answers = [
+        ("DELETE", "/b/k", 405, "<Error><Code>MethodNotAllowed</Code></Error>"),
+        ("PUT", "/B_/k", 400, "<Error><Code>InvalidBucketName</Code></Error>"),
+        ("GET", "/minio/health/live", 200, ""),
+    ];
+    for (method, target, status, body) in answers {
+        let upstream = Upstream::scripted(move |_, mut peer| async move {
+            while peer.request().await.is_some() {
+                peer.write(&crate::support::answer(status, "", body)).await;
+            }
+        })
+        .await;
+        let mut setup = Setup::with_default(&upstream);
+        let default = setup.config.default_upstream.as_mut().unwrap();
+        default.verifies_signatures = trailbox_gateway::config::VerifiesSignatures::Yes;
+        let service = if target.starts_with("/minio") { "nothing" } else { "s3" };
+        let bed = setup.start().await;
+        let stranger = Ask::new(method, service, target).by("AKIASTRANGER00000000", "x", None);
+        assert_eq!(bed.call(stranger.signed(bed.now())).await.status, status);
+        let record = bed.only_record().await;
+        assert_eq!(record["additionalEventData"]["trailboxIdentity"], "claimed", "{target}");
+    }
+}

@@ -85,7 +85,7 @@ async fn a_form_is_read_whatever_else_is_asked_for() {
     let bed = Setup::with_default(&upstream).start().await;
     let ask = Ask::query("iam", "Action=CreateUser&UserName=u&Version=2010-05-08")
         .header("Connection", "upgrade")
-        .header("Upgrade", "x");
+        .header("Upgrade", "websocket");
     assert_eq!(bed.call(ask.signed(bed.now())).await.status, 200);
     assert_eq!(bed.only_record().await["eventName"], "CreateUser");
 }

@@ -101,6 +101,18 @@ impl Route {
         self.op().map_or("", |operation| &operation.name)
     }
 
+    /// Whether a model or a path table knows a name for it.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.event_name != names::UNRECOGNIZED
+    }
+
+    /// Forgets the operation: what was read of the call does not settle it.
+    pub fn unname(&mut self) {
+        self.operation = None;
+        names::UNRECOGNIZED.clone_into(&mut self.event_name);
+    }
+
     /// Whether it is that operation of that service.
     #[must_use]
     pub fn is(&self, service: &str, operation: &str) -> bool {
