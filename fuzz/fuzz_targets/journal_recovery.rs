@@ -32,6 +32,7 @@ impl DataKeys for OneKey {
 fn options() -> Options {
     let mut options = Options::new(DIR, [9; 16]);
     (options.reserve_bytes, options.free_bytes_min, options.seal) = (4096, 4096, false);
+    options.ahead_bytes = 4096;
     options
 }
 
