@@ -105,7 +105,7 @@ impl Recorder {
         let restarts = Arc::new(AtomicU64::new(0));
         let settings = engine_settings(&config, &data, &listeners)?;
         let engine = tokio::spawn(child::supervise(
-            settings,
+            (settings, secrets::variables(&config)),
             journal.subscribe(),
             stopped.clone(),
             restarts.clone(),
