@@ -1,7 +1,7 @@
 //! Clients that speak HTTP/2: each stream is a connection of one call.
 
 use super::bodies::{self, Poured};
-use super::{Broken, CONNECTION_WINDOW, PIPE_BYTES, SEND_BUFFER, STREAM_WINDOW, heads};
+use super::{Broken, CLIENT_WINDOWS, PIPE_BYTES, SEND_BUFFER, heads};
 use crate::connection::{self, After, Origin};
 use crate::io::{Io, part};
 use crate::observe;
@@ -46,8 +46,8 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin>(
     let opening = h2::server::Builder::new()
         .max_concurrent_streams(most)
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_window_size(CLIENT_WINDOWS.0)
+        .initial_connection_window_size(CLIENT_WINDOWS.1)
         .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(RESETS_MAX)
         .max_local_error_reset_streams(Some(ERRORS_MAX))
