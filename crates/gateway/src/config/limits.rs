@@ -59,8 +59,8 @@ pub struct LimitsConfig {
     pub unverified_rate: u32,
     /// How many such calls may come at once. Default 20 000.
     pub unverified_burst: u32,
-    /// Longest that calls under way may take to finish at shutdown.
-    /// Default `30s`.
+    /// Longest that calls under way may take to finish at shutdown; then they
+    /// are broken off and recorded. Default `30s`.
     #[serde(with = "humantime_serde")]
     pub shutdown_deadline: Duration,
     /// The same at a restart, when new connections wait for it. Default `10s`.

@@ -3,6 +3,7 @@
 use super::bodies::{self, Poured};
 use super::{Broken, CLIENT_WINDOWS, PIPE_BYTES, SEND_BUFFER, heads};
 use crate::connection::{self, After, Origin};
+use crate::cut::until_cut;
 use crate::io::{Io, part};
 use crate::observe;
 use crate::room::Seat;
@@ -141,8 +142,8 @@ fn begin(
         metrics::counter!(observe::REFUSED, "reason" => "upgrade").increment(1);
         return no_tunnel(&mut respond);
     }
-    let (shared, origin) = (Arc::clone(shared), origin.clone());
-    calls.spawn(call(shared, origin, request, respond, permit));
+    let (shared, origin, cut) = (Arc::clone(shared), origin.clone(), origin.cut.clone());
+    calls.spawn(until_cut(call(shared, origin, request, respond, permit), cut));
 }
 
 /// Tunnels are made in HTTP/1.1 only.
