@@ -52,6 +52,8 @@ pub(crate) struct Origin {
     pub(crate) peer: IpAddr,
     pub(crate) tls: Option<TlsDetails>,
     pub(crate) listener: Arc<ListenerSettings>,
+    /// When its calls are to break off.
+    pub(crate) cut: watch::Receiver<bool>,
 }
 
 /// What becomes of a connection after a call.
@@ -86,9 +88,9 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     listener: Arc<ListenerSettings>,
     seat: Seat,
-    mut draining: watch::Receiver<bool>,
+    (mut draining, cut): (watch::Receiver<bool>, watch::Receiver<bool>),
 ) {
-    let origin = Origin { peer: peer.ip().to_canonical(), tls: details(&io), listener };
+    let origin = Origin { peer: peer.ip().to_canonical(), tls: details(&io), listener, cut };
     if io.agreed_on(tls::HTTP2) {
         return http2::serve(shared, io, origin, &seat, draining).await;
     }
@@ -169,7 +171,7 @@ pub(crate) async fn converse(
     seat: &Seat,
     draining: watch::Receiver<bool>,
 ) -> After {
-    let Origin { peer, tls, listener } = origin;
+    let Origin { peer, tls, listener, cut: _ } = origin;
     let (target, tunnelled) = (None, false);
     let mut client = Client { inbound, outbound, peer, tls, listener, draining, target, tunnelled };
     let mut after = requests(shared, &mut client, seat).await;

@@ -163,12 +163,14 @@ impl Gateway {
     ) {
         let (listener, seat) = (Arc::new(self.settings(role)), self.shared.room.extra());
         let io = Io::Memory(pipe);
-        connection::serve(&self.shared, io, peer, listener, seat, stopping).await;
+        // There is no deadline here, so nobody gives the order to break off.
+        let (_, never) = tokio::sync::watch::channel(false);
+        connection::serve(&self.shared, io, peer, listener, seat, (stopping, never)).await;
     }
 
     /// Tells of an outage that is over and closes the journal. Call it when
-    /// every [`Gateway::run`] has returned; connections cut at the deadline keep
-    /// their intents, which the next start turns into records.
+    /// every [`Gateway::run`] has returned; a change that came to no record even
+    /// after it was cut keeps its intent, which the next start turns into one.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Connections of either side: TCP, TLS, Unix sockets and pipes in memory behind
 //! one type, with a buffer in front and patience that ends.
 
+use crate::cut::unless_cut;
 use crate::wire::{FramingError, HeadError};
 use bytes::BytesMut;
 use std::io;
@@ -108,13 +109,13 @@ impl AsyncRead for Io {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
+        unless_cut(match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Proxied(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Memory(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
+        })
     }
 }
 
@@ -124,13 +125,13 @@ impl AsyncWrite for Io {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
+        unless_cut(match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Proxied(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Memory(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+        })
     }
 
     fn poll_write_vectored(
@@ -138,13 +139,13 @@ impl AsyncWrite for Io {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
+        unless_cut(match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Self::Proxied(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Self::Memory(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-        }
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -158,23 +159,23 @@ impl AsyncWrite for Io {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
+        unless_cut(match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
             Self::Unix(stream) => Pin::new(stream).poll_flush(context),
             Self::Proxied(stream) => Pin::new(stream).poll_flush(context),
             Self::Memory(stream) => Pin::new(stream).poll_flush(context),
-        }
+        })
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
+        unless_cut(match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Proxied(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Memory(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+        })
     }
 }
 

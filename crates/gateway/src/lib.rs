@@ -18,6 +18,7 @@ mod admin;
 mod budget;
 mod call;
 mod connection;
+mod cut;
 mod denial;
 mod directory;
 mod engine;

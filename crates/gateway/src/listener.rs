@@ -3,6 +3,7 @@
 //! What stands in front of HTTP is settled here: a seat, a PROXY header, TLS.
 
 use crate::connection;
+use crate::cut::until_cut;
 use crate::io::Io;
 use crate::observe;
 use crate::room::Seat;
@@ -28,6 +29,9 @@ pub(crate) struct Listener {
 /// Pause after a failed accept, such as "too many open files".
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Longest that calls which broke off at the deadline may take to their records.
+const CUT_GRACE: Duration = Duration::from_secs(5);
+
 /// Serves until `shutdown`, then waits for the connections.
 pub(crate) async fn run(
     shared: &Arc<Shared>,
@@ -40,6 +44,7 @@ pub(crate) async fn run(
     let tls = settings.tls.is_some();
     observe::Listening { listener: &settings.name, address, tls }.emit();
     let (stop, stopping) = watch::channel(false);
+    let (cut, cutting) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
 
@@ -54,13 +59,15 @@ pub(crate) async fn run(
             continue;
         };
         let (shared, settings) = (Arc::clone(shared), Arc::clone(&settings));
-        connections.spawn(welcome(shared, stream, peer, seat, settings, stopping.clone()));
+        let orders = (stopping.clone(), cutting.clone());
+        let connection = welcome(shared, stream, peer, seat, settings, orders);
+        connections.spawn(until_cut(connection, cutting.clone()));
     }
 
     drop(socket);
     // Nobody listens only when there is no connection.
     let _ = stop.send(true);
-    drain(connections, shared.drain_deadline()).await;
+    drain(connections, shared.drain_deadline(), &cut).await;
     Ok(())
 }
 
@@ -104,7 +111,7 @@ async fn welcome(
     peer: SocketAddr,
     mut seat: Seat,
     settings: Arc<ListenerSettings>,
-    stopping: watch::Receiver<bool>,
+    orders: (watch::Receiver<bool>, watch::Receiver<bool>),
 ) {
     let _counted = Counted::new(Arc::clone(&settings));
     let patience = shared.config.limits.head_timeout;
@@ -116,7 +123,7 @@ async fn welcome(
     };
     let Ended { reason, error } = match opened {
         Ok((io, peer)) => {
-            return connection::serve(&shared, io, peer, settings, seat, stopping).await;
+            return connection::serve(&shared, io, peer, settings, seat, orders).await;
         }
         Err(ended) => ended,
     };
@@ -175,11 +182,22 @@ async fn told_client(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Ended
     }
 }
 
-/// Waits for connections to finish their calls; cuts those that do not.
-async fn drain(mut connections: JoinSet<()>, deadline: Duration) {
-    let finished = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(deadline, finished).await.is_err() {
-        observe::ShutdownCut { connections: connections.len(), deadline }.emit();
+/// Waits for connections to finish their calls; lets those that do not break
+/// off, and waits for their records.
+async fn drain(mut connections: JoinSet<()>, deadline: Duration, cut: &watch::Sender<bool>) {
+    if all(&mut connections, deadline).await {
+        return;
+    }
+    observe::ShutdownCut { connections: connections.len(), deadline }.emit();
+    let _ = cut.send(true);
+    if !all(&mut connections, CUT_GRACE).await {
+        observe::ShutdownLost { connections: connections.len(), grace: CUT_GRACE }.emit();
         connections.shutdown().await;
     }
+}
+
+/// Whether all of them ended within `patience`.
+async fn all(connections: &mut JoinSet<()>, patience: Duration) -> bool {
+    let finished = async { while connections.join_next().await.is_some() {} };
+    tokio::time::timeout(patience, finished).await.is_ok()
 }

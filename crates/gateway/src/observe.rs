@@ -268,3 +268,18 @@ impl ShutdownCut {
         tracing::warn!(connections, ?deadline, "connections cut at shutdown");
     }
 }
+
+/// Calls that were cut did not come to their records in time, either.
+#[derive(Debug)]
+pub(crate) struct ShutdownLost {
+    pub(crate) connections: usize,
+    pub(crate) grace: Duration,
+}
+
+impl ShutdownLost {
+    pub(crate) fn emit(self) {
+        let Self { connections, grace } = self;
+        let text = "connections dropped at shutdown; a call on them may have no record";
+        tracing::error!(connections, ?grace, "{text}");
+    }
+}

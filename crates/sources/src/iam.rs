@@ -58,13 +58,21 @@ async fn with_keys(
         Err(SourceError::Refused { code, .. }) if code == " NoSuchEntity" => return Ok(None),
         found => found?,
     };
-    let keys = found.iter().map(|element| FoundKey {
-        id: text(element, "AccessKeyId").to_owned(),
-        secret: None,
-        active: text(element, "Status") != "Inactive",
-    });
-    let keys = keys.collect();
+    let keys = found.iter().map(key).collect::<Result<_, _>>()?;
     Ok(Some(FoundUser { keys, ..user }))
+}
+
+/// A key whose state is not told in so many words is no basis for trust.
+fn key(element: &Element) -> Result<FoundKey, SourceError> {
+    let active = match text(element, "Status") {
+        "Active" => true,
+        "Inactive" => false,
+        _ => {
+            let rule = "the `Status` of an access key is `Active` or `Inactive`";
+            return Err(broken("ListAccessKeys", rule));
+        }
+    };
+    Ok(FoundKey { id: text(element, "AccessKeyId").to_owned(), secret: None, active })
 }
 
 /// The members of the list `holder` over all pages.
@@ -150,7 +158,7 @@ fn broken(action: &str, rule: &str) -> SourceError {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_xml, read_page, user};
+    use super::{key, parse_xml, read_page, user};
 
     #[test]
     fn a_page_is_read_with_its_marker() {
@@ -167,6 +175,20 @@ mod tests {
             [&b"<html/>"[..], b"<ListUsersResponse><ListUsersResult/></ListUsersResponse>"]
         {
             assert!(read_page("ListUsers", "Users", &parse_xml(broken).unwrap()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_key_is_active_only_when_its_source_says_so() {
+        let read = |status: &str| {
+            let xml = format!("<member><AccessKeyId>AK</AccessKeyId>{status}</member>");
+            key(&parse_xml(xml.as_bytes()).unwrap())
+        };
+        assert!(read("<Status>Active</Status>").unwrap().active);
+        assert!(!read("<Status>Inactive</Status>").unwrap().active);
+        for status in ["", "<Status/>", "<Status>Expired</Status>", "<Status>inactive</Status>"] {
+            let error = read(status).unwrap_err().to_string();
+            assert!(error.contains("`Active` or `Inactive`"), "{status}: {error}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{Call, Recording};
 use crate::answer::{Envelope, Refusal, Shape, render};
 use crate::connection::{After, Client};
+use crate::cut::is_cut;
 use crate::io::PeerError;
 use crate::observe;
 use crate::passage::Passage;
@@ -29,6 +30,11 @@ impl Stop {
     /// What it means that the client's side failed within the request.
     pub(super) fn client(error: PeerError) -> Self {
         match error {
+            PeerError::Gone(error) if is_cut(&error) => {
+                let text =
+                    "Trailbox stops; the request was not whole, and its end was not forwarded";
+                Refusal::new("stopping", 503, "ServiceUnavailable", text).into()
+            }
             PeerError::Gone(_) => Self::Gone(Failure {
                 code: "Trailbox.ClientDisconnected".to_owned(),
                 message: "the client vanished before its request was whole; \

@@ -8,7 +8,9 @@ use std::time::Duration;
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// Client connections at once, over all listeners of the gateway; more
-    /// wait in the system's queue. Default 4096.
+    /// wait in the system's queue. Default 4096. A client that speaks HTTP/2
+    /// may have sent 256 KiB on each that were not read yet: 1 GiB then. The
+    /// same bound holds for answers of upstreams in HTTP/2.
     pub connections_max: usize,
     /// Client connections at once from one address; 0 is no limit. Default 0:
     /// behind a load balancer or NAT everybody has the same one.
@@ -57,8 +59,8 @@ pub struct LimitsConfig {
     pub unverified_rate: u32,
     /// How many such calls may come at once. Default 20 000.
     pub unverified_burst: u32,
-    /// Longest that calls under way may take to finish at shutdown.
-    /// Default `30s`.
+    /// Longest that calls under way may take to finish at shutdown; then they
+    /// are broken off and recorded. Default `30s`.
     #[serde(with = "humantime_serde")]
     pub shutdown_deadline: Duration,
     /// The same at a restart, when new connections wait for it. Default `10s`.

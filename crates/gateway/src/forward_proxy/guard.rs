@@ -2,7 +2,7 @@
 //! behind us.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use tokio::net::TcpStream;
 
@@ -37,7 +37,7 @@ impl Guard {
     ) -> io::Result<TcpStream> {
         let mut last = denied("it has no address that may be connected to");
         for address in tokio::net::lookup_host((host, port)).await? {
-            if !self.private && !is_open(address.ip().to_canonical(), proved) {
+            if !self.private && !is_open(address.ip(), proved) {
                 continue;
             }
             match TcpStream::connect(address).await {
@@ -70,23 +70,65 @@ fn denied(text: &str) -> io::Error {
 /// Whether anybody on the outside could connect there, too.
 fn is_open(address: IpAddr, proved: bool) -> bool {
     match address {
-        IpAddr::V4(address) => {
-            let never = address.is_loopback()
-                || address.is_link_local()
-                || address.is_unspecified()
-                || address.is_multicast()
-                || address.is_broadcast();
-            // 100.64.0.0/10 is the carriers' private network.
-            let shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
-            !never && (proved || !(address.is_private() || shared))
-        }
-        IpAddr::V6(address) => {
-            let never = address.is_loopback()
-                || address.is_unspecified()
-                || address.is_multicast()
-                || address.is_unicast_link_local();
-            !never && (proved || !address.is_unique_local())
-        }
+        IpAddr::V4(address) => is_open_v4(address, proved),
+        IpAddr::V6(address) => match stands_for(address) {
+            // An address is no more open than what it leads to.
+            StandsFor::V4(inner) => is_open_v4(inner, proved),
+            StandsFor::Unknown => false,
+            StandsFor::Itself => {
+                let never = address.is_loopback()
+                    || address.is_unspecified()
+                    || address.is_multicast()
+                    || address.is_unicast_link_local();
+                !never && (proved || !address.is_unique_local())
+            }
+        },
+    }
+}
+
+fn is_open_v4(address: Ipv4Addr, proved: bool) -> bool {
+    // 0.0.0.0/8 is "this network" (RFC 1122): some systems take it for loopback.
+    let never = address.octets()[0] == 0
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_broadcast();
+    // 100.64.0.0/10 is the carriers' private network.
+    let shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
+    !never && (proved || !(address.is_private() || shared))
+}
+
+/// Where a packet to an address of IPv6 arrives.
+enum StandsFor {
+    Itself,
+    /// A translator or a tunnel turns it into this one.
+    V4(Ipv4Addr),
+    /// At whatever a network made of it: a range that was withdrawn, or that a
+    /// network may use for itself and in a shape of its own.
+    Unknown,
+}
+
+fn stands_for(address: Ipv6Addr) -> StandsFor {
+    let inner = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        StandsFor::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    match address.segments() {
+        // Unspecified and loopback have the shape of the next and are none.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => StandsFor::Itself,
+        // IPv4-compatible (withdrawn by RFC 4291), -mapped (RFC 4291), -translated
+        // (RFC 2765) and the well-known prefix of NAT64 (RFC 6052).
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        // 6to4 (RFC 3056).
+        | [0x2002, high, low, ..] => inner(high, low),
+        // NAT64 within one network (RFC 8215), in which the IPv4 address lies
+        // where that network says; Teredo (RFC 4380), where it is masked.
+        [0x64, 0xff9b, ..] | [0x2001, 0, ..] => StandsFor::Unknown,
+        // Site-local (withdrawn by RFC 3879).
+        [first, ..] if first & 0xffc0 == 0xfec0 => StandsFor::Unknown,
+        _ => StandsFor::Itself,
     }
 }
 
@@ -115,6 +157,40 @@ mod tests {
                 (anybody, proved),
                 "{address}"
             );
+        }
+    }
+
+    #[test]
+    fn an_address_is_no_more_open_than_the_one_it_is_translated_to() {
+        let cases = [
+            ("::ffff:169.254.169.254", false, false),
+            ("::ffff:10.0.0.1", false, true),
+            ("::ffff:192.0.2.1", true, true),
+            ("::ffff:0:127.0.0.1", false, false),
+            ("::127.0.0.1", false, false),
+            ("::10.0.0.1", false, true),
+            ("::192.0.2.1", true, true),
+            ("::2", false, false),
+            ("64:ff9b::169.254.169.254", false, false),
+            ("64:ff9b::100.64.0.1", false, true),
+            ("64:ff9b::192.0.2.1", true, true),
+            ("64:ff9b:1::192.0.2.1", false, false),
+            ("64:ff9b:1:a9fe:a9:fe00::", false, false),
+            ("2002:7f00:1::1", false, false),
+            ("2002:a9fe:a9fe::", false, false),
+            ("2002:c0a8:101::5", false, true),
+            ("2002:c000:201::5", true, true),
+            ("2001:0:7f00:1::1", false, false),
+            ("fec0::1", false, false),
+            ("feff::1", false, false),
+            ("0.0.0.1", false, false),
+            ("::", false, false),
+            ("2001:db8::1", true, true),
+        ];
+        for (address, anybody, proved) in cases {
+            let address = address.parse().unwrap();
+            let open = (is_open(address, false), is_open(address, true));
+            assert_eq!(open, (anybody, proved), "{address}");
         }
     }
 

@@ -6,7 +6,7 @@
 //! and what fails afterwards is the call's to report, with its [`Fate`].
 
 use super::bodies::{self, Poured};
-use super::{Broken, CONNECTION_WINDOW, PIPE_BYTES, SEND_BUFFER, STREAM_WINDOW, heads};
+use super::{Broken, PIPE_BYTES, SEND_BUFFER, UPSTREAM_WINDOWS, heads};
 use crate::io::Io;
 use crate::wire::{Framer, Framing, HeadLimits, parse_request};
 use bytes::{Bytes, BytesMut};
@@ -122,8 +122,8 @@ impl Connections {
         let (requests, connection) = h2::client::Builder::new()
             .enable_push(false)
             .max_header_list_size(u32::try_from(self.terms.head_bytes_max).unwrap_or(u32::MAX))
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_window_size(UPSTREAM_WINDOWS.0)
+            .initial_connection_window_size(UPSTREAM_WINDOWS.1)
             .max_send_buffer_size(SEND_BUFFER)
             .handshake(io)
             .await

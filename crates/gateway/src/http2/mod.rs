@@ -22,9 +22,13 @@ pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Bytes that one direction of a stream may have on its way through its pipe.
 const PIPE_BYTES: usize = 64 * 1024;
-/// Bytes a peer may send ahead of our reading: per stream, and per connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes that a client may send ahead of our reading: on a stream, and on its
+/// connection. The second times `connections_max` is held at most; the first is
+/// less, so that one call that is not read on does not stop the others.
+const CLIENT_WINDOWS: (u32, u32) = (128 * 1024, 256 * 1024);
+/// The same of an upstream. A stream is a call there, and calls are at most as
+/// many as `connections_max`: the first bounds what is held.
+const UPSTREAM_WINDOWS: (u32, u32) = (256 * 1024, 1024 * 1024);
 /// Bytes of a stream that wait for the connection to take them.
 const SEND_BUFFER: usize = 64 * 1024;
 
@@ -55,5 +59,20 @@ impl Broken {
     /// The pipe ended where more was to come.
     fn early_end() -> Self {
         Self::Pipe(std::io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CLIENT_WINDOWS, UPSTREAM_WINDOWS};
+    use crate::config::LimitsConfig;
+
+    #[test]
+    fn peers_that_are_not_read_fill_no_more_than_the_limits_say() {
+        let connections = LimitsConfig::default().connections_max as u64;
+        let (stream, connection) = CLIENT_WINDOWS;
+        assert!(stream < connection, "one stream alone stops its connection");
+        assert!(connections * u64::from(connection) <= 1 << 30);
+        assert!(connections * u64::from(UPSTREAM_WINDOWS.0) <= 1 << 30);
     }
 }

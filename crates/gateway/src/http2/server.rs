@@ -1,8 +1,9 @@
 //! Clients that speak HTTP/2: each stream is a connection of one call.
 
 use super::bodies::{self, Poured};
-use super::{Broken, CONNECTION_WINDOW, PIPE_BYTES, SEND_BUFFER, STREAM_WINDOW, heads};
+use super::{Broken, CLIENT_WINDOWS, PIPE_BYTES, SEND_BUFFER, heads};
 use crate::connection::{self, After, Origin};
+use crate::cut::until_cut;
 use crate::io::{Io, part};
 use crate::observe;
 use crate::room::Seat;
@@ -46,8 +47,8 @@ pub(crate) async fn serve<T: AsyncRead + AsyncWrite + Unpin>(
     let opening = h2::server::Builder::new()
         .max_concurrent_streams(most)
         .max_header_list_size(u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX))
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_window_size(CLIENT_WINDOWS.0)
+        .initial_connection_window_size(CLIENT_WINDOWS.1)
         .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(RESETS_MAX)
         .max_local_error_reset_streams(Some(ERRORS_MAX))
@@ -141,8 +142,8 @@ fn begin(
         metrics::counter!(observe::REFUSED, "reason" => "upgrade").increment(1);
         return no_tunnel(&mut respond);
     }
-    let (shared, origin) = (Arc::clone(shared), origin.clone());
-    calls.spawn(call(shared, origin, request, respond, permit));
+    let (shared, origin, cut) = (Arc::clone(shared), origin.clone(), origin.cut.clone());
+    calls.spawn(until_cut(call(shared, origin, request, respond, permit), cut));
 }
 
 /// Tunnels are made in HTTP/1.1 only.

@@ -1,6 +1,7 @@
 //! Peers that vanish, stall or talk nonsense.
 
-use crate::support::{Ask, Gate, Setup, Upstream, answer, ok};
+use crate::support::{Ask, Gate, Http2, Setup, Upstream, answer, ok};
+use serde_json::Value;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
@@ -256,6 +257,49 @@ async fn calls_under_way_finish_at_shutdown_and_nothing_new_begins() {
     assert_eq!(bed.records().len(), 1);
     let seen = bed.of_kind(trailbox_journal::FrameKind::Seen);
     assert_eq!(seen.iter().map(|count| count["seen"].as_u64().unwrap()).sum::<u64>(), 1);
+}
+
+#[tokio::test]
+async fn reads_that_do_not_finish_before_a_stop_break_off_and_are_recorded() {
+    let upstream = Upstream::scripted(|_, mut peer| async move {
+        let (head, _) = peer.request_head().await.unwrap();
+        if head.head.contains("/large") {
+            peer.write(&answer(200, "", &"x".repeat(32 << 20))).await;
+        }
+        if head.head.contains("/half") {
+            peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+        }
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let setup = Setup::with_default(&upstream)
+        .edit(|config| config.limits.shutdown_deadline = Duration::from_millis(200));
+    let mut bed = setup.start().await;
+    let mut peers = Vec::new();
+    // The first is not sent to its end, so nothing of it is forwarded.
+    for (name, length) in [("sending", 9), ("none", 0), ("large", 0), ("half", 0)] {
+        let mut peer = bed.connect().await;
+        let head = format!("GET /b/{name} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+        peer.write(head.as_bytes()).await;
+        peers.push(peer);
+    }
+    let mut stream = Http2::connect(bed.address).await;
+    let (streamed, _) = stream.begin(&Ask::new("GET", "s3", "/b/stream"), &[], true).await;
+    upstream.connected(4).await;
+    let began = std::time::Instant::now();
+    bed.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(4), "they are dropped, not broken off");
+    for (peer, status) in peers.iter_mut().zip([503, 502]) {
+        let told = peer.answer(false).await;
+        assert_eq!((told.status, told.text().contains("Trailbox stops")), (status, true));
+    }
+    drop(streamed);
+    bed.gateway.close().await.unwrap();
+    let records = bed.records();
+    for name in ["none", "large", "half", "sending", "stream"] {
+        let of = |record: &&Value| record["requestParameters"]["key"] == name;
+        assert_eq!(records.iter().filter(of).count(), 1, "{name}: {records:?}");
+    }
 }
 
 /// The client sends the next request while the last answer is on its way.

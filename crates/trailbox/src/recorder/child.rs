@@ -25,9 +25,10 @@ const WAKE_EVERY: Duration = Duration::from_millis(5);
 
 /// Keeps an engine running until `stop` says true, then lets it finish.
 ///
+/// `hidden` are variables of our environment that are not for its eyes.
 /// `restarts` counts the engines that ended by themselves.
 pub(super) async fn supervise(
-    settings: EngineSettings,
+    (settings, hidden): (EngineSettings, Vec<String>),
     durable: watch::Receiver<Position>,
     mut stop: watch::Receiver<bool>,
     restarts: Arc<AtomicU64>,
@@ -35,7 +36,7 @@ pub(super) async fn supervise(
     let mut pause = PAUSE.0;
     while !*stop.borrow() {
         let started = tokio::time::Instant::now();
-        match run_once(&settings, durable.clone(), &mut stop).await {
+        match run_once(&settings, &hidden, durable.clone(), &mut stop).await {
             Ok(Ended::Asked) => return,
             Ok(Ended::Itself(status)) => {
                 tracing::error!(%status, "the engine ended; recording goes on, starting it again");
@@ -58,10 +59,11 @@ enum Ended {
 
 async fn run_once(
     settings: &EngineSettings,
+    hidden: &[String],
     mut durable: watch::Receiver<Position>,
     stop: &mut watch::Receiver<bool>,
 ) -> anyhow::Result<Ended> {
-    let (mut child, mut input) = start(settings).await?;
+    let (mut child, mut input) = start(settings, hidden).await?;
     let mut journal_open = true;
     loop {
         tokio::select! {
@@ -84,14 +86,12 @@ async fn run_once(
     }
 }
 
-async fn start(settings: &EngineSettings) -> anyhow::Result<(Child, ChildStdin)> {
+async fn start(
+    settings: &EngineSettings,
+    hidden: &[String],
+) -> anyhow::Result<(Child, ChildStdin)> {
     let place = std::env::current_exe().context("cannot tell where this program lies")?;
-    // This very program, whatever lies at its place meanwhile: an upgrade is a restart.
-    let mut child = Command::new("/proc/self/exe");
-    for variable in super::handover::VARIABLES {
-        child.env_remove(variable);
-    }
-    let mut child = child
+    let mut child = command(hidden)
         .arg0(place)
         .arg("engine")
         .stdin(Stdio::piped())
@@ -105,4 +105,39 @@ async fn start(settings: &EngineSettings) -> anyhow::Result<(Child, ChildStdin)>
     line.push(b'\n');
     input.write_all(&line).await.context("the engine does not read its settings")?;
     Ok((child, input))
+}
+
+/// This very program, whatever lies at its place meanwhile: an upgrade is a
+/// restart. It sees no secret of ours but what its settings hold.
+fn command(hidden: &[String]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    let ours = super::handover::VARIABLES.into_iter();
+    for variable in ours.chain(hidden.iter().map(String::as_str)) {
+        command.env_remove(variable);
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    #[tokio::test]
+    async fn the_engine_does_not_see_variables_that_hold_secrets() {
+        let seen = |hidden: &[String]| {
+            let mut asked = tokio::process::Command::new("env");
+            for (name, value) in command(hidden).as_std().get_envs() {
+                assert_eq!(value, None, "{name:?} is set");
+                asked.env_remove(name);
+            }
+            asked.output()
+        };
+        // One that the test runner sets stands for a secret.
+        let name = "CARGO_PKG_NAME".to_owned();
+        let has = |output: std::process::Output| {
+            String::from_utf8(output.stdout).unwrap().contains("CARGO_PKG_NAME=")
+        };
+        assert!(has(seen(&[]).await.unwrap()));
+        assert!(!has(seen(&[name]).await.unwrap()));
+    }
 }

@@ -8,6 +8,7 @@
 use anyhow::Context as _;
 use listenfd::ListenFd;
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -22,8 +23,9 @@ const NAMES: &str = "LISTEN_FDNAMES";
 const OPENED_FOR: &str = "TRAILBOX_LISTEN_ADDRESSES";
 /// Where the sockets begin when it is not at 3, which is taken.
 const FIRST: &str = "LISTEN_FDS_FIRST_FD";
-/// Beginnings that are tried: the descriptors behind one must be free.
-const BEGINNINGS: [i32; 4] = [512, 1024, 256, 2048];
+/// Where the search for free descriptors side by side begins: high, where files
+/// that are opened one by one do not come, then low, for a small `nofile` limit.
+const BEGINNINGS: [i32; 3] = [512, 128, 32];
 
 /// Variables that are this process's own; a child must not see them.
 pub(super) const VARIABLES: [&str; 5] = ["LISTEN_PID", "LISTEN_FDS", NAMES, OPENED_FOR, FIRST];
@@ -70,6 +72,10 @@ impl Inherited {
     }
 
     /// The socket for listener `name`: by its name, else by its address.
+    ///
+    /// Ask for every listener before the first is bound anew, and close the rest
+    /// before that, too: what nobody wants may hold an address that is wanted,
+    /// as `0.0.0.0:4747` does with `127.0.0.1:4747`.
     pub(super) fn named(&mut self, name: &str, address: SocketAddr) -> Option<TcpListener> {
         let text = address.to_string();
         let fits = |given: &Given| {
@@ -93,26 +99,40 @@ impl Inherited {
     }
 }
 
+#[cfg(test)]
+impl Inherited {
+    /// As if `socket` had been handed over for `name` at `opened_for`.
+    pub(super) fn one(name: &str, socket: TcpListener, opened_for: &str) -> Self {
+        let (name, opened_for) = (name.to_owned(), Some(opened_for.to_owned()));
+        Self(vec![Given { name, socket, opened_for }])
+    }
+}
+
 /// The program to be replaced by, as it was called.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     place: PathBuf,
     arguments: Vec<OsString>,
+    /// Where room for the sockets is looked for.
+    beginnings: &'static [i32],
 }
 
 impl Program {
     /// This very program; whatever lies at its place later is the next one.
     pub(super) fn this() -> anyhow::Result<Self> {
         let place = std::env::current_exe().context("cannot tell where this program lies")?;
-        Ok(Self { place, arguments: std::env::args_os().skip(1).collect() })
+        let arguments = std::env::args_os().skip(1).collect();
+        Ok(Self { place, arguments, beginnings: &BEGINNINGS })
     }
 
-    /// Whether the program at that place starts and accepts its configuration.
+    /// Whether the program at that place starts and accepts its configuration,
+    /// and the sockets can be given to it.
     ///
     /// # Errors
     ///
     /// With what it said; nothing has changed then.
-    pub(super) async fn check(&self) -> anyhow::Result<()> {
+    pub(super) async fn check(&self, kept: &[Kept]) -> anyhow::Result<()> {
+        side_by_side(self.beginnings, kept)?;
         let mut check = tokio::process::Command::new(&self.place);
         check.args(&self.arguments).arg("--check").kill_on_drop(true);
         let output = tokio::time::timeout(CHECK_PATIENCE, check.output())
@@ -126,10 +146,14 @@ impl Program {
 
     /// Replaces this process, which keeps its number. Returns only when that fails.
     pub(super) fn replace(&self, kept: &[Kept]) -> anyhow::Error {
-        match side_by_side(kept) {
-            Ok((first, _held)) => command(&self.place, &self.arguments, kept, first).exec().into(),
-            Err(err) => err,
-        }
+        let exec = || {
+            let (first, held) = side_by_side(self.beginnings, kept)?;
+            open_beyond_exec(&held)?;
+            let failed = command(&self.place, &self.arguments, kept, first).exec();
+            Err::<Infallible, anyhow::Error>(failed.into())
+        };
+        let Err(failed) = exec();
+        failed
     }
 }
 
@@ -142,23 +166,41 @@ pub(super) struct Kept {
     pub(super) socket: OwnedFd,
 }
 
-/// Copies of the sockets, one behind the other, that stay open in the next program.
-fn side_by_side(kept: &[Kept]) -> anyhow::Result<(i32, Vec<OwnedFd>)> {
-    for first in BEGINNINGS {
+/// Copies of the sockets, one behind the other. They close with this program.
+fn side_by_side(beginnings: &[i32], kept: &[Kept]) -> anyhow::Result<(i32, Vec<OwnedFd>)> {
+    let mut last = None;
+    for &beginning in beginnings {
+        match side_by_side_from(beginning, kept) {
+            Ok(found) => return Ok(found),
+            // Behind the limit of open files, or full up to it: look lower.
+            Err(err) => last = Some(err),
+        }
+    }
+    let why = last.map_or_else(String::new, |err| format!(": {err}"));
+    let count = kept.len();
+    anyhow::bail!("no room for {count} sockets side by side{why}; raise the limit of open files")
+}
+
+/// The first place at or behind `first` where all of them fit.
+fn side_by_side_from(mut first: i32, kept: &[Kept]) -> rustix::io::Result<(i32, Vec<OwnedFd>)> {
+    'place: loop {
         let mut copies = Vec::with_capacity(kept.len());
         for (wanted, Kept { socket, .. }) in (first..).zip(kept) {
             let copy = fcntl_dupfd_cloexec(socket, wanted)?;
             if copy.as_raw_fd() != wanted {
-                break;
+                // All between the two are taken.
+                first = copy.as_raw_fd();
+                continue 'place;
             }
-            fcntl_setfd(&copy, FdFlags::empty())?;
             copies.push(copy);
         }
-        if copies.len() == kept.len() {
-            return Ok((first, copies));
-        }
+        return Ok((first, copies));
     }
-    anyhow::bail!("no room for {} sockets side by side", kept.len())
+}
+
+/// Lets the copies stay open in the next program.
+fn open_beyond_exec(copies: &[OwnedFd]) -> anyhow::Result<()> {
+    copies.iter().try_for_each(|copy| Ok(fcntl_setfd(copy, FdFlags::empty())?))
 }
 
 fn command(program: &Path, arguments: &[OsString], kept: &[Kept], first: i32) -> Command {
@@ -177,9 +219,12 @@ fn command(program: &Path, arguments: &[OsString], kept: &[Kept], first: i32) ->
 
 #[cfg(test)]
 mod tests {
-    use super::{Given, Inherited, Kept, side_by_side};
+    use super::{BEGINNINGS, Given, Inherited, Kept, Program, side_by_side};
     use std::net::TcpListener;
     use std::os::fd::AsRawFd as _;
+
+    /// No system lets a process open so many files.
+    const BEHIND: i32 = i32::MAX - 8;
 
     fn given(name: &str, opened_for: Option<&str>) -> Given {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -204,20 +249,39 @@ mod tests {
         assert!(inherited.named("partners", address).is_some());
     }
 
+    fn three() -> Vec<Kept> {
+        let kept = (0..3).map(|number| {
+            let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = socket.local_addr().unwrap();
+            Kept { name: number.to_string(), address, socket: socket.into() }
+        });
+        kept.collect()
+    }
+
     #[test]
     fn sockets_are_handed_over_side_by_side() {
-        let kept: Vec<Kept> = (0..3)
-            .map(|number| {
-                let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-                let address = socket.local_addr().unwrap();
-                Kept { name: number.to_string(), address, socket: socket.into() }
-            })
-            .collect();
-        let (first, copies) = side_by_side(&kept).unwrap();
+        let kept = three();
+        let (first, copies) = side_by_side(&BEGINNINGS, &kept).unwrap();
         for (wanted, copy) in (first..).zip(&copies) {
             assert_eq!(copy.as_raw_fd(), wanted);
         }
-        let (second, _held) = side_by_side(&kept).unwrap();
+        let (second, _held) = side_by_side(&BEGINNINGS, &kept).unwrap();
         assert_ne!(first, second, "a place that is taken is passed over");
+    }
+
+    #[test]
+    fn a_place_behind_the_limit_of_open_files_leaves_the_lower_ones() {
+        let (first, _held) = side_by_side(&[BEHIND, 64], &three()).unwrap();
+        assert!((64..BEHIND).contains(&first));
+    }
+
+    #[tokio::test]
+    async fn a_restart_without_room_for_its_sockets_is_refused_before_anything_ends() {
+        let arguments = Vec::new();
+        let mut program = Program { place: "/bin/true".into(), arguments, beginnings: &[64] };
+        program.check(&three()).await.unwrap();
+        program.beginnings = &[BEHIND];
+        let refused = format!("{:#}", program.check(&three()).await.unwrap_err());
+        assert!(refused.contains("no room for 3 sockets"), "{refused}");
     }
 }

@@ -48,13 +48,19 @@ impl Listeners {
     ) -> anyhow::Result<Self> {
         let mut recording = Vec::new();
         for entry in config.recording_ports() {
-            let tls = tls(&entry, config, data)?;
-            let socket = socket(&mut inherited, &entry.name, &entry.key("address"), entry.address)?;
-            recording.push(Port { entry, socket, tls });
+            let wanted = Wanted::new(&mut inherited, &entry.name, entry.address);
+            recording.push((entry, wanted));
         }
-        let admin = socket(&mut inherited, ADMIN, "`listen.admin`", config.listen.admin)?;
+        let admin = Wanted::new(&mut inherited, ADMIN, config.listen.admin);
+        // What nobody wants may hold an address that is bound now.
         inherited.close_rest();
-        Ok(Self { recording, admin })
+        let recording = recording.into_iter().map(|(entry, wanted)| {
+            let tls = tls(&entry, config, data)?;
+            let socket = wanted.socket(&entry.key("address"))?;
+            Ok(Port { entry, socket, tls })
+        });
+        let recording = recording.collect::<anyhow::Result<_>>()?;
+        Ok(Self { recording, admin: admin.socket("`listen.admin`")? })
     }
 
     /// The sockets once more, for whoever comes after this process.
@@ -135,18 +141,23 @@ impl Socket {
     }
 }
 
-fn socket(
-    inherited: &mut Inherited,
-    name: &str,
-    key: &str,
+/// A port before it is bound: its socket may have been handed over.
+struct Wanted {
     address: SocketAddr,
-) -> anyhow::Result<Socket> {
-    let listener = match inherited.named(name, address) {
-        Some(socket) => TcpListener::from_std(socket),
-        None => listen(address),
-    };
-    let listener = listener.with_context(|| format!("{key}: cannot listen on {address}"))?;
-    Ok(Socket { address, listener })
+    given: Option<std::net::TcpListener>,
+}
+
+impl Wanted {
+    fn new(inherited: &mut Inherited, name: &str, address: SocketAddr) -> Self {
+        Self { address, given: inherited.named(name, address) }
+    }
+
+    fn socket(self, key: &str) -> anyhow::Result<Socket> {
+        let Self { address, given } = self;
+        let listener = given.map_or_else(|| listen(address), TcpListener::from_std);
+        let listener = listener.with_context(|| format!("{key}: cannot listen on {address}"))?;
+        Ok(Socket { address, listener })
+    }
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -212,4 +223,27 @@ fn made(config: &Config, data: &DataDir) -> anyhow::Result<PemPair> {
         write_durably(&cert, pair.certificate.as_bytes())?;
     }
     Ok(PemPair { certificate: std::fs::read_to_string(cert)?, key: std::fs::read_to_string(key)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inherited, Listeners};
+    use crate::config::Config;
+    use crate::datadir::DataDir;
+
+    #[tokio::test]
+    async fn an_address_that_overlaps_the_one_before_a_restart_is_bound() {
+        let old = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let opened_for = old.local_addr().unwrap();
+        // Another way to say the same, as `0.0.0.0` holds `127.0.0.1`.
+        let now = format!("[::ffff:127.0.0.1]:{}", opened_for.port());
+        assert!(super::listen(now.parse().unwrap()).is_err(), "the two do not overlap");
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDir::open_or_create(directory.path()).unwrap();
+        let listen = format!("[listen]\naddress = '{now}'\nadmin = '127.0.0.1:0'\n");
+        let config: Config = toml::from_str(&listen).unwrap();
+        let inherited = Inherited::one("aws", old, &opened_for.to_string());
+        let listeners = Listeners::bind(&config, &data, inherited).unwrap();
+        assert_eq!(listeners.address().to_string(), now);
+    }
 }

@@ -105,7 +105,7 @@ impl Recorder {
         let restarts = Arc::new(AtomicU64::new(0));
         let settings = engine_settings(&config, &data, &listeners)?;
         let engine = tokio::spawn(child::supervise(
-            settings,
+            (settings, secrets::variables(&config)),
             journal.subscribe(),
             stopped.clone(),
             restarts.clone(),
@@ -156,7 +156,7 @@ impl Recorder {
         service::ready();
         let early = tokio::select! {
             ended = serving.as_mut() => Err(ended),
-            asked = asked(&mut signals, &program) => Ok(asked),
+            asked = asked(&mut signals, &program, &kept) => Ok(asked),
         };
         let mut restart = matches!(early, Ok(Asked::Restart));
         if restart {
@@ -187,13 +187,13 @@ impl Recorder {
 }
 
 /// What is to be done now. A restart that would not come back is none.
-async fn asked(signals: &mut Signals, program: &Program) -> Asked {
+async fn asked(signals: &mut Signals, program: &Program, kept: &[Kept]) -> Asked {
     loop {
         let asked = signals.next().await;
         if asked == Asked::Stop {
             return asked;
         }
-        match program.check().await {
+        match program.check(kept).await {
             Ok(()) => return asked,
             Err(err) => {
                 let error = format!("{err:#}");

@@ -1,6 +1,7 @@
 //! Secrets that the configuration names by place: a file, or a variable of the
 //! environment. They are read once, at start.
 
+use crate::config::Config;
 use anyhow::Context as _;
 use std::path::Path;
 use trailbox_gateway::config::GatewayConfig;
@@ -60,9 +61,21 @@ pub(super) fn fill(config: &mut GatewayConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The variables of the environment in which the configuration's secrets are.
+pub(super) fn variables(config: &Config) -> Vec<String> {
+    let gateway = config.gateway();
+    let upstreams = gateway.upstreams.values().chain(&gateway.default_upstream);
+    let resigns = upstreams.filter_map(|upstream| upstream.resign.as_ref());
+    let resigns = resigns.flat_map(|resign| [&resign.secret_env, &resign.session_token_env]);
+    let principals = config.principal.iter().map(|entry| &entry.secret_env);
+    let syncs = config.principal_sync.iter().map(|entry| &entry.secret_env);
+    resigns.chain(principals).chain(syncs).flatten().cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::fill;
+    use super::{fill, variables};
+    use crate::config::Config;
     use trailbox_gateway::config::GatewayConfig;
 
     fn config(place: &str) -> GatewayConfig {
@@ -93,5 +106,20 @@ mod tests {
             let err = format!("{:#}", fill(&mut config(place)).unwrap_err());
             assert!(err.contains("upstream `s3`") && err.contains(want), "{err}");
         }
+    }
+
+    #[test]
+    fn every_variable_with_a_secret_is_known() {
+        let config: Config = toml::from_str(
+            "[upstream.s3]\nurl = 'http://h'\n\
+             resign = { access_key_id = 'AK', secret_env = 'A', session_token_env = 'B' }\n\
+             [upstream.default]\nurl = 'http://d'\n\
+             resign = { access_key_id = 'AK', secret_env = 'C' }\n\
+             [[principal]]\nname = 'p'\naccess_key_id = 'AK'\nsecret_env = 'D'\n\
+             [[principal_sync]]\nkind = 'iam'\nendpoint = 'http://i'\n\
+             access_key_id = 'AK'\nsecret_env = 'E'\n",
+        )
+        .unwrap();
+        assert_eq!(variables(&config), ["A", "B", "C", "D", "E"]);
     }
 }
