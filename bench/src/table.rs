@@ -58,6 +58,7 @@ impl Table {
     pub(crate) fn keep(&self, name: &str) -> anyhow::Result<PathBuf> {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let (day, machine) = (machine::today(), machine::described());
+        std::fs::create_dir_all(root.join("results"))?;
         let place = root.join(format!("results/{day}-{name}.md"));
         let head = format!("# {day}, {name}\n\n{machine}\n\n");
         std::fs::write(&place, head + &self.markdown())?;
