@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 const MARK: &str = "table: ";
 const APPEND: &str = "cargo bench -p trailbox-journal --bench append";
-const LOOKUP: &str = "cargo bench -p trailbox-history --bench lookup";
+const LOOKUP: &str = "cargo bench -p trailbox-api --bench lookup_events";
 
 /// Appending against writing and syncing the same bytes.
 pub(crate) fn run(table: &mut Table) -> anyhow::Result<()> {
