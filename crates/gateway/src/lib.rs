@@ -46,4 +46,4 @@ pub use forward_proxy::{ProxyAuthority, ProxyAuthorityError, make_authority};
 pub use gateway::{Gateway, GatewayParts, MetricsText, Mode};
 pub use recovery::{RecoveryError, resolve};
 pub use settings::{Callers, ListenerRole, ListenerSettings};
-pub use upstream::{ClientTlsError, Dial};
+pub use upstream::{ClientTlsError, Dial, client_config};

@@ -11,4 +11,4 @@ pub(crate) use answerer::{ADMIN_SERVICE, Answerers, Nobody, Resigning, Upstream,
 pub(crate) use connect::ConnectError;
 pub use connect::Dial;
 pub(crate) use probe::{fetch, probe_all};
-pub use tls::ClientTlsError;
+pub use tls::{ClientTlsError, client_config};

@@ -55,19 +55,7 @@ impl ClientTls {
         let host = &config.url.host;
         let name = ServerName::try_from(host.clone())
             .map_err(|_| ClientTlsError::Name { host: host.clone() })?;
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()?;
-        let client = if config.insecure {
-            let anybody = Arc::new(Anybody(provider));
-            builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth()
-        } else {
-            let roots = match &config.ca_file {
-                Some(path) => roots_of(path)?,
-                None => system_roots(),
-            };
-            builder.with_root_certificates(roots).with_no_client_auth()
-        };
+        let client = client_config(config.ca_file.as_deref(), config.insecure)?;
         let mut offering = client.clone();
         offering.alpn_protocols = match config.http2 {
             Http2::Yes => vec![HTTP2.to_vec()],
@@ -106,6 +94,33 @@ impl ClientTls {
         let connector = if http2 { &self.http2 } else { &self.connector };
         connector.connect(self.name.clone(), stream).await
     }
+}
+
+/// A client's TLS that trusts the authorities in `ca_file`, else the system's;
+/// when `insecure`, anybody. No application protocol is offered yet.
+///
+/// # Errors
+///
+/// When the file cannot be used or the TLS library refuses the set-up.
+pub fn client_config(
+    ca_file: Option<&Path>,
+    insecure: bool,
+) -> Result<ClientConfig, ClientTlsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    if insecure {
+        let anybody = Arc::new(Anybody(provider));
+        return Ok(builder
+            .dangerous()
+            .with_custom_certificate_verifier(anybody)
+            .with_no_client_auth());
+    }
+    let roots = match ca_file {
+        Some(path) => roots_of(path)?,
+        None => system_roots(),
+    };
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, ClientTlsError> {
